@@ -1,0 +1,1 @@
+"""The core of Leofric: pure functions over Arrow tables. No Ray, no HTTP, no clock, no environment variables."""

@@ -1,0 +1,49 @@
+"""Text columns as kernels see them: bytes and offsets, shared with Arrow and not copied."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+
+_EMPTY = np.zeros(1, dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A column of n texts: text i is ``data[offsets[i]:offsets[i + 1]]``.
+
+    A null and an empty text look the same: in the landing contract both mean "no value".
+    """
+
+    data: Bytes  # at least one byte long, so that kernels may take its address
+    offsets: Offsets  # n + 1 of them, ascending
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+def from_arrow(column: pa.StringArray | pa.ChunkedArray) -> Text:
+    """See an Arrow string column as bytes and offsets; no copy unless it is in chunks or its nulls have bytes."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
+    if column.null_count:
+        column = column.fill_null("")
+    _, offsets, data = column.buffers()
+    if offsets is None or len(column) == 0:
+        return Text(_EMPTY, np.zeros(1, dtype=np.int32))
+    view = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
+    return Text(np.frombuffer(data, dtype=np.uint8) if data is not None and data.size else _EMPTY, view)
+
+
+def to_arrow(text: Text, null: Mask | None = None) -> pa.StringArray:
+    """The Arrow string column over the same memory; ``null`` is True where the column has no value.
+
+    The bytes must be valid UTF-8: nothing checks them here.
+    """
+    validity = None if null is None else pa.py_buffer(np.packbits(~null, bitorder="little"))
+    return pa.StringArray.from_buffers(len(text), pa.py_buffer(text.offsets), pa.py_buffer(text.data), validity)

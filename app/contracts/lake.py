@@ -1,0 +1,147 @@
+"""The contracts of the lake's Delta tables."""
+
+import pyarrow as pa
+
+from app.contracts import landing
+from app.contracts.table import Classification, Column, TableContract
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+_INTERNAL = Classification.INTERNAL
+_CONFIDENTIAL = Classification.CONFIDENTIAL
+_PERSONAL = Classification.PERSONAL
+
+
+_SOURCE = (
+    Column("source_uri", pa.string(), "where the record's file was", _INTERNAL),
+    Column("source_sha256", pa.string(), "SHA-256 of the file's bytes, in hexadecimal", _INTERNAL),
+    Column("record_number", pa.int64(), "position in the file; its first record is 1", _INTERNAL),
+    Column("run_id", pa.string(), "the run that wrote the row", _INTERNAL),
+    Column("ingested_at", _INSTANT, "when that run began", _INTERNAL),
+)
+_INGEST_DATE = Column("ingest_date", pa.date32(), "the UTC day of ingested_at", _INTERNAL)
+
+# What validation makes of the twelve texts; nullable here means that the landing contract lets the value be empty.
+TYPED = (
+    Column("transaction_id", pa.string(), "the feed's identifier, case-sensitive; one row each, over all history", _CONFIDENTIAL),
+    Column("booked_at", _INSTANT, "the instant of booking", _CONFIDENTIAL),
+    Column("booking_date", pa.date32(), "the UTC day of booked_at", _CONFIDENTIAL),
+    Column("sort_code", pa.string(), "sort code of the booked account, six digits", _CONFIDENTIAL),
+    Column("account_number", pa.string(), "number of the booked account, eight digits", _PERSONAL),
+    Column("counterparty_sort_code", pa.string(), "sort code of the other account, six digits", _CONFIDENTIAL, nullable=True),
+    Column("counterparty_account", pa.string(), "number of the other account, eight digits", _PERSONAL, nullable=True),
+    Column("counterparty_iban", pa.string(), "IBAN of the other account, electronic form", _PERSONAL, nullable=True),
+    Column("amount_minor", pa.int64(), "signed amount; minus is money leaving the booked account", _CONFIDENTIAL, "minor units of currency"),
+    Column("currency", pa.string(), "ISO 4217 code", _CONFIDENTIAL),
+    Column("channel", pa.string(), "payment channel", _CONFIDENTIAL, nullable=True),
+    Column("country", pa.string(), "ISO 3166-1 alpha-2 code of the counterparty's country", _CONFIDENTIAL),
+    Column("description", pa.string(), "free text, byte for byte as it came", _PERSONAL, nullable=True),
+    Column("payer", pa.string(), "the account that money left: SSSSSS-AAAAAAAA, an IBAN, or null if unknown", _PERSONAL, nullable=True),
+    Column("payee", pa.string(), "the account that money reached, written like payer", _PERSONAL, nullable=True),
+)
+TYPED_SCHEMA = pa.schema([pa.field(c.name, c.type) for c in TYPED])
+
+_READ_AMOUNT = (
+    Column("amount_minor", pa.int64(), "signed amount, where it could be read", _CONFIDENTIAL, "minor units of currency", nullable=True),
+    Column("currency", pa.string(), "ISO 4217 code, where amount_minor could be read", _CONFIDENTIAL, nullable=True),
+)
+
+BRONZE = TableContract(
+    "bronze/transactions",
+    "every readable record as it came: twelve texts and where they stood",
+    tuple(Column(c.name, c.type, c.meaning, c.classification, nullable=True) for c in landing.COLUMNS) + _SOURCE + (_INGEST_DATE,),
+    partition_by=("ingest_date",),
+    append_only=True,
+)
+SILVER = TableContract(
+    "silver/transactions",
+    "accepted transactions, typed and canonical; one row a transaction_id",
+    TYPED + _SOURCE,
+    partition_by=("booking_date",),
+)
+QUARANTINE = TableContract(
+    "quarantine/transactions",
+    "records that were not accepted, with every reason",
+    (
+        Column("raw_record", pa.binary(), "the record's bytes without the line end (a Parquet row: its values as JSON)", _PERSONAL),
+        Column("reasons", pa.list_(pa.field("element", pa.string())), "every reason code that applies", _INTERNAL),
+        Column("status", pa.string(), "open, until somebody decides", _INTERNAL),
+        Column("transaction_id", pa.string(), "as it came, where the record could be read", _CONFIDENTIAL, nullable=True),
+        *_READ_AMOUNT,
+        *_SOURCE,
+        _INGEST_DATE,
+    ),
+    partition_by=("ingest_date",),
+)
+DUPLICATES = TableContract(
+    "control/duplicates",
+    "records left out because silver already has the same transaction with the same content",
+    (
+        Column("transaction_id", pa.string(), "the identifier that silver already has", _CONFIDENTIAL),
+        Column("amount_minor", pa.int64(), "signed amount", _CONFIDENTIAL, "minor units of currency"),
+        Column("currency", pa.string(), "ISO 4217 code", _CONFIDENTIAL),
+        *_SOURCE,
+        _INGEST_DATE,
+    ),
+    partition_by=("ingest_date",),
+    append_only=True,
+)
+RUNS = TableContract(
+    "control/runs",
+    "one row a run: its certificate, chained to the one before",
+    (
+        Column("sequence", pa.int64(), "1 for the lake's first run, then one more each", _INTERNAL),
+        Column("run_id", pa.string(), "the run", _INTERNAL),
+        Column("status", pa.string(), "succeeded or failed", _INTERNAL),
+        Column("started_at", _INSTANT, "when the run began", _INTERNAL),
+        Column("certificate", pa.string(), "the certificate as canonical JSON", _CONFIDENTIAL),
+        Column("previous_hash", pa.string(), "hash of the certificate before; 64 zeros for the first", _INTERNAL),
+        Column("hash", pa.string(), "SHA-256 of previous_hash and certificate, in hexadecimal", _INTERNAL),
+    ),
+    append_only=True,
+)
+ACCOUNT_DAILY = TableContract(
+    "gold/account_daily",
+    "each account's day: what came in, what went out, to how many others",
+    (
+        Column("booking_date", pa.date32(), "the UTC day", _CONFIDENTIAL),
+        Column("sort_code", pa.string(), "sort code of the booked account", _CONFIDENTIAL),
+        Column("account_number", pa.string(), "number of the booked account", _PERSONAL),
+        Column("currency", pa.string(), "ISO 4217 code", _CONFIDENTIAL),
+        Column("transactions", pa.int64(), "how many", _CONFIDENTIAL, "transactions"),
+        Column("debits", pa.int64(), "how many that left the account", _CONFIDENTIAL, "transactions"),
+        Column("credits", pa.int64(), "how many that reached the account", _CONFIDENTIAL, "transactions"),
+        Column("debit_minor", pa.int64(), "sum that left, not negative", _CONFIDENTIAL, "minor units of currency"),
+        Column("credit_minor", pa.int64(), "sum that came", _CONFIDENTIAL, "minor units of currency"),
+        Column("net_minor", pa.int64(), "credit_minor less debit_minor", _CONFIDENTIAL, "minor units of currency"),
+        Column("counterparties", pa.int64(), "distinct known accounts on the other side", _CONFIDENTIAL, "accounts"),
+    ),
+    partition_by=("booking_date",),
+)
+CHANNEL_DAILY = TableContract(
+    "gold/channel_daily",
+    "each channel's day",
+    (
+        Column("booking_date", pa.date32(), "the UTC day", _INTERNAL),
+        Column("channel", pa.string(), "payment channel; null where the feed named none", _INTERNAL, nullable=True),
+        Column("currency", pa.string(), "ISO 4217 code", _INTERNAL),
+        Column("transactions", pa.int64(), "how many", _INTERNAL, "transactions"),
+        Column("value_minor", pa.int64(), "sum of absolute amounts", _INTERNAL, "minor units of currency"),
+        Column("net_minor", pa.int64(), "sum of signed amounts", _INTERNAL, "minor units of currency"),
+        Column("average_minor", pa.float64(), "value_minor over transactions", _INTERNAL, "minor units of currency"),
+    ),
+    partition_by=("booking_date",),
+)
+DATA_QUALITY_DAILY = TableContract(
+    "gold/data_quality_daily",
+    "what the records ingested on a day were worth, dimension by dimension",
+    (
+        Column("ingest_date", pa.date32(), "the UTC day on which the runs began", _INTERNAL),
+        Column("dimension", pa.string(), "completeness, validity, consistency, uniqueness, timeliness or accuracy", _INTERNAL),
+        Column("numerator", pa.int64(), "how many passed", _INTERNAL),
+        Column("denominator", pa.int64(), "how many were looked at", _INTERNAL),
+        Column("ratio", pa.float64(), "numerator over denominator; null when nothing was looked at", _INTERNAL, nullable=True),
+    ),
+    partition_by=("ingest_date",),
+)
+
+TABLES = (BRONZE, SILVER, QUARANTINE, DUPLICATES, ACCOUNT_DAILY, CHANNEL_DAILY, DATA_QUALITY_DAILY, RUNS)

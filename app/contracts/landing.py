@@ -1,0 +1,32 @@
+"""The landing contract, version 1: what a bank's feed must look like. Public and stable."""
+
+from app.contracts.table import Classification, Column
+
+import pyarrow as pa
+
+VERSION = 1
+
+CHANNELS = ("FPS", "BACS", "CHAPS", "CARD", "ATM", "CASH", "CHEQUE", "INTERNAL", "SEPA", "SWIFT")
+
+
+def _text(name: str, meaning: str, classification: Classification, *, required: bool = False) -> Column:
+    return Column(name, pa.string(), meaning, classification, nullable=not required)
+
+
+COLUMNS = (
+    _text("transaction_id", "the feed's identifier of the transaction; unique, case-sensitive", Classification.CONFIDENTIAL, required=True),
+    _text("timestamp", "when the transaction was booked; ISO 8601 with a zone", Classification.CONFIDENTIAL, required=True),
+    _text("sort_code", "sort code of the booked account", Classification.CONFIDENTIAL, required=True),
+    _text("account_number", "number of the booked account", Classification.PERSONAL, required=True),
+    _text("counterparty_sort_code", "sort code of the other account", Classification.CONFIDENTIAL),
+    _text("counterparty_account", "number of the other account", Classification.PERSONAL),
+    _text("counterparty_iban", "IBAN of the other account", Classification.PERSONAL),
+    _text("amount", "signed decimal; minus is money leaving the booked account", Classification.CONFIDENTIAL, required=True),
+    _text("currency", "ISO 4217 code of the amount", Classification.CONFIDENTIAL, required=True),
+    _text("channel", "one of " + ", ".join(CHANNELS), Classification.CONFIDENTIAL),
+    _text("country", "ISO 3166-1 alpha-2 code of the counterparty's country", Classification.CONFIDENTIAL, required=True),
+    _text("description", "free text of the payment, kept byte for byte", Classification.PERSONAL),
+)
+NAMES = tuple(column.name for column in COLUMNS)
+REQUIRED = tuple(column.name for column in COLUMNS if not column.nullable)
+SCHEMA = pa.schema([pa.field(name, pa.string()) for name in NAMES])

@@ -1,0 +1,52 @@
+"""Every error that Leofric raises on purpose.
+
+LeofricError
+├── UsageError            the caller asked for something that cannot be (exit code 2)
+├── FileRejected          one landing file is not what it says; the other files go on (exit code 1)
+├── LakeError             the lake cannot be used as it is
+│   ├── LakeBusy          another run holds the lake
+│   └── LakeNotFound      there is no lake, table or run at that place
+└── NotReconciled         control totals differ: nothing was published (exit code 1)
+
+Each pickles, since Ray carries errors between processes: the arguments of ``__init__`` are the arguments of the
+exception.
+"""
+
+
+class LeofricError(Exception):
+    """The root: catch this to catch every error that Leofric raises on purpose."""
+
+
+class UsageError(LeofricError):
+    """The call's words are wrong: an unknown zone, an empty folder, a missing option."""
+
+
+class FileRejected(LeofricError):
+    """A landing file is rejected whole.
+
+    ``code`` is stable and for programs, ``message`` names the cause and the cure and is for people.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class LakeError(LeofricError):
+    """The lake cannot be used as it is."""
+
+
+class LakeBusy(LakeError):
+    """Another run holds the lake; start again when it has ended."""
+
+
+class LakeNotFound(LakeError):
+    """There is no lake, table or run at the place that was named."""
+
+
+class NotReconciled(LeofricError):
+    """Two independent counts of the same records or pence differ; nothing was published."""
