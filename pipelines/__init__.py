@@ -1,0 +1,1 @@
+"""Landing to gold on Ray Data, and the command line."""

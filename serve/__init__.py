@@ -1,0 +1,1 @@
+"""Real-time validation and scoring on Ray Serve."""

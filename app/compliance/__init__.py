@@ -1,0 +1,1 @@
+"""Evidence: control totals and the certificates that chain them."""

@@ -30,7 +30,9 @@ TYPED = (
     Column("counterparty_sort_code", pa.string(), "sort code of the other account, six digits", _CONFIDENTIAL, nullable=True),
     Column("counterparty_account", pa.string(), "number of the other account, eight digits", _PERSONAL, nullable=True),
     Column("counterparty_iban", pa.string(), "IBAN of the other account, electronic form", _PERSONAL, nullable=True),
-    Column("amount_minor", pa.int64(), "signed amount; minus is money leaving the booked account", _CONFIDENTIAL, "minor units of currency"),
+    Column(
+        "amount_minor", pa.int64(), "signed amount; minus is money leaving the booked account", _CONFIDENTIAL, "minor units of currency"
+    ),
     Column("currency", pa.string(), "ISO 4217 code", _CONFIDENTIAL),
     Column("channel", pa.string(), "payment channel", _CONFIDENTIAL, nullable=True),
     Column("country", pa.string(), "ISO 3166-1 alpha-2 code of the counterparty's country", _CONFIDENTIAL),

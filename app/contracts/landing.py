@@ -1,8 +1,8 @@
 """The landing contract, version 1: what a bank's feed must look like. Public and stable."""
 
-from app.contracts.table import Classification, Column
-
 import pyarrow as pa
+
+from app.contracts.table import Classification, Column
 
 VERSION = 1
 

@@ -6,6 +6,7 @@ private to one process and never stored.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ Codes = npt.NDArray[np.uint8]
 
 
 class Severity(StrEnum):
+    """What a reason does to its record."""
+
     REJECT = "reject"
     WARN = "warn"
 
@@ -57,14 +60,26 @@ REASONS = (
     Reason("json_type", "A value is not text (only amount may be a number).", LANDING, '{"sort_code": 123456}'),
     # A field that does not hold what it should
     Reason("transaction_id_missing", "The record has no transaction_id.", LANDING, ""),
-    Reason("transaction_id_format", "The transaction_id holds a control character or blank ends, or is longer than 128 bytes.", LANDING, "' A1 '"),
+    Reason(
+        "transaction_id_format",
+        "The transaction_id holds a control character or blank ends, or is longer than 128 bytes.",
+        LANDING,
+        "' A1 '",
+    ),
     Reason("transaction_id_conflict", "Another record has this transaction_id and other content.", LANDING, ""),
     Reason("timestamp_missing", "The record has no timestamp.", LANDING, ""),
     Reason("timestamp_format", "The timestamp is not written as ISO 8601 says.", ISO8601, "01/02/2026 10:00"),
     Reason("timestamp_no_zone", "The timestamp has no zone, and none is declared for its source.", ISO8601, "2026-01-02T10:00:00"),
     Reason("timestamp_impossible", "The timestamp names a day, a time or an offset that does not exist.", ISO8601, "2026-02-30T10:00:00Z"),
-    Reason("timestamp_nonexistent_local", "The local time was skipped when the clocks went forward.", ISO8601, "2026-03-29T01:30:00 in Europe/London"),
-    Reason("timestamp_ambiguous_local", "The local time came twice when the clocks went back.", ISO8601, "2026-10-25T01:30:00 in Europe/London"),
+    Reason(
+        "timestamp_nonexistent_local",
+        "The local time was skipped when the clocks went forward.",
+        ISO8601,
+        "2026-03-29T01:30:00 in Europe/London",
+    ),
+    Reason(
+        "timestamp_ambiguous_local", "The local time came twice when the clocks went back.", ISO8601, "2026-10-25T01:30:00 in Europe/London"
+    ),
     Reason("timestamp_range", "The timestamp is before 1970 or after 2099.", LANDING, "1066-10-14T09:00:00Z"),
     Reason("timestamp_precision", "The timestamp has more than six decimals of a second that are not zero.", LANDING, "10:00:00.1234567Z"),
     Reason("sort_code_missing", "The record has no sort code.", LANDING, ""),
@@ -118,3 +133,15 @@ def code_of(number: int) -> str:
 def reason_of(code: str) -> Reason:
     """All that is known of ``code``."""
     return REASONS[_NUMBERS[code] - 1]
+
+
+@cache
+def fault_numbers(field: str, *faults: str) -> Codes:
+    """The numbers of a field's faults, for a kernel that counts faults from 1: entry 0 is 0, "nothing to object".
+
+    Kernels get numbers only this way, as an argument: compiled code outlives an edit of this list. ``missing`` is no
+    fault of a field that may be empty: its number is 0 there.
+    """
+    codes = [f"{field}_{fault}" for fault in faults]
+    numbers = [0 if code.endswith("_missing") and code not in _NUMBERS else _NUMBERS[code] for code in codes]
+    return np.array([0, *numbers], dtype=np.uint8)

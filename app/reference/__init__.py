@@ -1,0 +1,1 @@
+"""Lists that other bodies keep: currencies, countries, IBAN structures."""

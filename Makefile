@@ -1,0 +1,55 @@
+# Everything runs in .venv, which the first target that needs it makes from the lock file.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.bench-ready
+LINE := --------------------------------------------------------------------------------
+
+.PHONY: help demo test test-unit check bench lock clean
+
+help:  ## Show what there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(BENCH_READY): $(READY) requirements-bench.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-bench.lock
+	touch $@
+
+demo: $(READY)  ## Make a sample bank's week, run it, show the certificate and the gold tables
+	rm -rf demo
+	$(BIN)/leofric sample demo/landing
+	$(BIN)/leofric run demo/landing --lake demo/lake
+	@echo $(LINE)
+	$(BIN)/leofric certificate verify --lake demo/lake
+	$(BIN)/leofric tables --lake demo/lake
+	$(BIN)/leofric query "select channel, currency, sum(transactions) as transactions, sum(value_minor) as value_minor from gold_channel_daily group by all order by transactions desc limit 12" --lake demo/lake
+	$(BIN)/leofric query "select * from gold_account_daily order by transactions desc limit 5" --lake demo/lake
+	$(BIN)/leofric query "select * from gold_data_quality_daily" --lake demo/lake
+
+test: $(READY)  ## Run every test
+	$(BIN)/python -m pytest
+
+test-unit: $(READY)  ## Run the tests that take seconds
+	$(BIN)/python -m pytest tests/unit
+
+check: $(READY)  ## Lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(BENCH_READY)  ## Compare with PySpark, Polars, DuckDB and pandas on the same work; prints ratios
+	$(BIN)/python -m tests.bench.main
+
+lock:  ## Resolve the dependencies anew into the lock files; needs uv
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --extra bench --constraint requirements.lock pyproject.toml -o requirements-bench.lock
+
+clean:  ## Remove what the targets made
+	rm -rf $(VENV) demo .bench build *.egg-info

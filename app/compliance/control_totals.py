@@ -1,0 +1,165 @@
+"""Control totals: how many records, and how many minor units of each currency.
+
+The same totals are made twice, on paths that share no code. ``of_text`` adds up what a file says, digit by digit, from the
+texts that the reader gave; ``of_rows`` adds up the typed columns of what lies in the tables. Whether they are equal is
+what a certificate is about.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.columns import Text
+from app.jit import kernel
+
+_CODES = 26 * 26 * 26
+_SPLIT = 10**9  # sums are kept in two halves: an int64 holds the sum of 9·10^9 of each
+MAX_DIGITS = 15
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Records, and the signed sum of minor units by currency; a currency whose records sum to 0 is listed with 0."""
+
+    records: int = 0
+    amount_minor: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: "Totals") -> "Totals":
+        amounts = dict(self.amount_minor)
+        for currency, amount in other.amount_minor.items():
+            amounts[currency] = amounts.get(currency, 0) + amount
+        return Totals(self.records + other.records, dict(sorted(amounts.items())))
+
+
+def total(parts: Iterable[Totals]) -> Totals:
+    """The sum of many."""
+    result = Totals()
+    for part in parts:
+        result = result + part
+    return result
+
+
+def of_text(records: int, amount: Text, currency: Text, exponents: Mapping[str, int]) -> Totals:
+    """The totals of a file's texts.
+
+    ``records`` counts unreadable records too; an amount counts if it is a plain decimal of at most 15 digits in minor units, with
+    no more decimals than ``exponents`` gives its currency.
+    """
+    table = np.full(_CODES, -1, dtype=np.int8)
+    for code, exponent in exponents.items():
+        table[_position(code)] = exponent
+    high = np.zeros(_CODES, dtype=np.int64)
+    low = np.zeros(_CODES, dtype=np.int64)
+    count = np.zeros(_CODES, dtype=np.int64)
+    _add_texts(amount.data, amount.offsets, currency.data, currency.offsets, table, high, low, count)
+    sums = {_code(int(i)): int(high[i]) * _SPLIT + int(low[i]) for i in np.flatnonzero(count)}
+    return Totals(records, dict(sorted(sums.items())))
+
+
+def _position(code: str) -> int:
+    a, b, c = (ord(letter) - ord("A") for letter in code)
+    return (a * 26 + b) * 26 + c
+
+
+def _code(position: int) -> str:
+    return "".join(chr(ord("A") + position // divisor % 26) for divisor in (676, 26, 1))
+
+
+@kernel
+def _add_texts(
+    data: npt.NDArray[np.uint8],
+    offsets: npt.NDArray[np.int32],
+    code_data: npt.NDArray[np.uint8],
+    code_offsets: npt.NDArray[np.int32],
+    exponents: npt.NDArray[np.int8],
+    high: npt.NDArray[np.int64],
+    low: npt.NDArray[np.int64],
+    count: npt.NDArray[np.int64],
+) -> None:
+    for row in range(offsets.size - 1):
+        code_at = code_offsets[row]
+        if code_offsets[row + 1] - code_at != 3:
+            continue
+        position = 0
+        for i in range(3):
+            letter = int(code_data[code_at + i]) - 65
+            if letter < 0 or letter > 25:
+                position = -1
+                break
+            position = position * 26 + letter
+        if position < 0 or exponents[position] < 0:
+            continue
+        at = offsets[row]
+        end = offsets[row + 1]
+        negative = at < end and data[at] == 45
+        if negative or (at < end and data[at] == 43):
+            at += 1
+        value = np.int64(0)
+        decimals = -1  # none seen, no point seen
+        digits = 0  # before the point
+        readable = at < end
+        while at < end:
+            byte = data[at]
+            if byte == 46 and decimals < 0 and digits > 0:
+                decimals = 0
+            elif 48 <= byte <= 57 and value < 10**MAX_DIGITS:
+                value = value * 10 + (byte - 48)
+                if decimals < 0:
+                    digits += 1
+                else:
+                    decimals += 1
+            else:
+                readable = False
+                break
+            at += 1
+        if not readable or decimals == 0 or decimals > exponents[position]:
+            continue
+        for _ in range(exponents[position] - max(decimals, 0)):
+            value *= 10
+        if value >= 10**MAX_DIGITS:
+            continue
+        if negative:
+            value = -value
+        high[position] += value // _SPLIT
+        low[position] += value % _SPLIT
+        count[position] += 1
+
+
+def of_rows(rows: pa.Table) -> Totals:
+    """The totals of rows that lie in a table: columns amount_minor (int64) and currency, null where nothing could be read."""
+    readable = rows.filter(pc.is_valid(rows["currency"]))
+    groups = pa.table({"currency": readable["currency"], "amount": pc.cast(readable["amount_minor"], pa.decimal128(38, 0))})
+    sums = groups.group_by("currency").aggregate([("amount", "sum")])
+    amounts = {code: int(amount) for code, amount in zip(sums["currency"].to_pylist(), sums["amount_sum"].to_pylist(), strict=True)}
+    return Totals(rows.num_rows, dict(sorted(amounts.items())))
+
+
+class Coverage:
+    """Which records of a file are accounted for: each one exactly once, or the first that is not."""
+
+    def __init__(self, records: int) -> None:
+        self._seen = np.zeros(records + 1, dtype=np.uint8)
+        self._stray: int | None = None
+
+    def add(self, record_numbers: npt.NDArray[np.int64]) -> None:
+        """Count these 1-based record numbers once more."""
+        outside = record_numbers[(record_numbers < 1) | (record_numbers >= self._seen.size)]
+        if outside.size:
+            self._stray = int(outside[0])
+        inside = record_numbers[(record_numbers >= 1) & (record_numbers < self._seen.size)]
+        counts = np.bincount(inside, minlength=self._seen.size)
+        self._seen = np.minimum(self._seen + counts, 2).astype(np.uint8)
+
+    def fault(self) -> str | None:
+        """None if every record was counted once; else a sentence on the first that was not."""
+        if self._stray is not None:
+            return f"record {self._stray} is not in the file"
+        wrong = np.flatnonzero(self._seen[1:] != 1)
+        if not wrong.size:
+            return None
+        number = int(wrong[0]) + 1
+        return f"record {number} is {'in no table' if self._seen[number] == 0 else 'in the tables more than once'}"

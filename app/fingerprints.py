@@ -1,0 +1,180 @@
+"""Keyed fingerprints of transactions: is this the same identifier, and does it come with the same content?
+
+SipHash-2-4 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012): nobody without the key can make two
+identifiers with one fingerprint.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from app.columns import Bytes, Offsets, Text, from_arrow
+from app.jit import inlined, kernel
+
+Words = npt.NDArray[np.uint64]
+_State = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
+
+KEY_BYTES = 16
+_TEXTS = (
+    "sort_code",
+    "account_number",
+    "counterparty_sort_code",
+    "counterparty_account",
+    "counterparty_iban",
+    "currency",
+    "channel",
+    "country",
+    "description",
+)
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """Of n rows: 128 bits of each transaction_id in two words, and 64 bits of all the rest of the row."""
+
+    id_high: Words
+    id_low: Words
+    content: Words
+
+
+def fingerprints(typed: pa.Table, key: bytes) -> Fingerprints:
+    """The fingerprints of rows that have the columns of ``contracts.lake.TYPED``; ``key`` is 16 bytes.
+
+    id: SipHash-2-4-128 of transaction_id's bytes; high is the first word of the output, both little-endian. content:
+    SipHash-2-4-64 of booked_at (µs) and amount_minor as 8 bytes each, the length of each text as 4 bytes, all little-endian, and
+    then the texts. A null text is an empty one. booking_date, payer and payee follow from the others and are left out.
+    """
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"the key has {len(key)} bytes, not {KEY_BYTES}")
+    key_words = np.frombuffer(key, dtype="<u8")
+    rows = typed.num_rows
+    result = Fingerprints(*(np.empty(rows, dtype=np.uint64) for _ in range(3)))
+    identifier = _read_only(from_arrow(typed["transaction_id"]))
+    _hash_ids(identifier.data, identifier.offsets, key_words, result.id_high, result.id_low)
+    texts = [_read_only(from_arrow(typed[name])) for name in _TEXTS]
+    _hash_contents(
+        _int64(typed["booked_at"]),
+        _int64(typed["amount_minor"]),
+        tuple(text.data for text in texts),
+        tuple(text.offsets for text in texts),
+        key_words,
+        result.content,
+    )
+    return result
+
+
+def _read_only(text: Text) -> Text:
+    """The same text as arrays of one type, which is what a kernel that goes over columns needs."""
+    data, offsets = text.data.view(), text.offsets.view()
+    data.flags.writeable = offsets.flags.writeable = False
+    return Text(data, offsets)
+
+
+def _int64(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """The numbers of a column of 64-bit integers or timestamps; 0 for null."""
+    array = column.combine_chunks().view(pa.int64())
+    values: npt.NDArray[np.int64] = (array.fill_null(0) if array.null_count else array).to_numpy()
+    return values
+
+
+@kernel
+def _hash_ids(data: Bytes, offsets: Offsets, key: Words, high: Words, low: Words) -> None:
+    for row in range(high.size):
+        high[row], low[row] = _siphash(data, offsets[row], offsets[row + 1], key, True)
+
+
+@kernel
+def _hash_contents(
+    booked_at: npt.NDArray[np.int64],
+    amount_minor: npt.NDArray[np.int64],
+    data: tuple[Bytes, ...],
+    offsets: tuple[Offsets, ...],
+    key: Words,
+    content: Words,
+) -> None:
+    columns = len(data)
+    head = 16 + 4 * columns
+    message = np.empty(head + 256, dtype=np.uint8)
+    for row in range(content.size):
+        size = head
+        for column in range(columns):
+            size += offsets[column][row + 1] - offsets[column][row]
+        if size > message.size:
+            message = np.empty(2 * size, dtype=np.uint8)
+        _put(message, 0, booked_at[row], 8)
+        _put(message, 8, amount_minor[row], 8)
+        at = head
+        for column in range(columns):
+            start = offsets[column][row]
+            length = offsets[column][row + 1] - start
+            _put(message, 16 + 4 * column, length, 4)
+            texts = data[column]
+            for i in range(length):
+                message[at + i] = texts[start + i]
+            at += length
+        content[row] = _siphash(message, 0, size, key, False)[0]
+
+
+@inlined
+def _put(message: Bytes, at: int, number: np.int64, width: int) -> None:
+    for i in range(width):
+        message[at + i] = (number >> (8 * i)) & 0xFF
+
+
+@inlined
+def _siphash(data: Bytes, start: int, end: int, key: Words, wide: bool) -> tuple[np.uint64, np.uint64]:
+    """SipHash-2-4 of ``data[start:end]``; the second word is the second half of the 128-bit variant, else 0."""
+    length = end - start
+    v0 = np.uint64(0x736F6D6570736575) ^ key[0]
+    v1 = np.uint64(0x646F72616E646F6D) ^ key[1] ^ np.uint64(0xEE if wide else 0)
+    v2 = np.uint64(0x6C7967656E657261) ^ key[0]
+    v3 = np.uint64(0x7465646279746573) ^ key[1]
+    tail = start + (length & ~7)
+    for at in range(start, tail, 8):
+        word = np.uint64(0)
+        for i in range(8):
+            word |= np.uint64(data[at + i]) << np.uint64(8 * i)
+        v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, word)
+    word = np.uint64(length & 0xFF) << np.uint64(56)
+    for i in range(length & 7):
+        word |= np.uint64(data[tail + i]) << np.uint64(8 * i)
+    v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, word)
+    v2 ^= np.uint64(0xEE if wide else 0xFF)
+    for _ in range(4):
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    first = v0 ^ v1 ^ v2 ^ v3
+    if not wide:
+        return first, np.uint64(0)
+    v1 ^= np.uint64(0xDD)
+    for _ in range(4):
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    return first, v0 ^ v1 ^ v2 ^ v3
+
+
+@inlined
+def _absorb(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64, word: np.uint64) -> _State:
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3 ^ word)
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    return v0 ^ word, v1, v2, v3
+
+
+@inlined
+def _round(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64) -> _State:
+    v0 += v1
+    v2 += v3
+    v1 = _rotated(v1, 13) ^ v0
+    v3 = _rotated(v3, 16) ^ v2
+    v0 = _rotated(v0, 32)
+    v2 += v1
+    v0 += v3
+    v1 = _rotated(v1, 17) ^ v2
+    v3 = _rotated(v3, 21) ^ v0
+    v2 = _rotated(v2, 32)
+    return v0, v1, v2, v3
+
+
+@inlined
+def _rotated(word: np.uint64, bits: int) -> np.uint64:
+    return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))

@@ -1,0 +1,59 @@
+"""A lake: its storage, its identity, its tables."""
+
+import json
+from dataclasses import dataclass
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from app.contracts.lake import TABLES
+from app.contracts.table import TableContract
+from app.errors import LakeNotFound
+from app.lake import delta, layout
+from app.lake.storage import Storage
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Lake:
+    """``key`` is the lake's own secret for fingerprints: 16 bytes, made once."""
+
+    storage: Storage
+    key: bytes
+
+    def table(self, contract: TableContract, version: int | None = None) -> DeltaTable:
+        """The table at a version, the newest if None."""
+        table = delta.open_table(self.storage, contract, version)
+        if table is None:
+            raise LakeNotFound(f"{self.storage.root} has no table {contract.path}")
+        return table
+
+
+def create(storage: Storage, fresh_key: bytes) -> Lake:
+    """Open the lake, or make an empty one with every table at version 0; call it only while holding the lake's lock.
+
+    ``fresh_key``: 16 random bytes, used only if there is no lake yet.
+    """
+    if not storage.exists(layout.IDENTITY):
+        storage.put_new(layout.IDENTITY, json.dumps({"format": FORMAT, "key": fresh_key.hex()}).encode())
+    lake = open_lake(storage)
+    for contract in TABLES:
+        delta.create_if_missing(storage, contract)
+    return lake
+
+
+def open_lake(storage: Storage) -> Lake:
+    """Open a lake that is there."""
+    try:
+        identity = json.loads(bytes(storage.read(layout.IDENTITY)))
+    except FileNotFoundError:
+        raise LakeNotFound(f"there is no lake at {storage.root}; `leofric run LANDING --lake {storage.root}` makes one") from None
+    if identity.get("format") != FORMAT:
+        raise LakeNotFound(f"the lake at {storage.root} has format {identity.get('format')}; this version reads format {FORMAT}")
+    return Lake(storage, bytes.fromhex(identity["key"]))
+
+
+def read_rows(table: DeltaTable, columns: list[str] | None = None) -> pa.Table:
+    """All rows of a table that is known to be small."""
+    return table.to_pyarrow_table(columns=columns)

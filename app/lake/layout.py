@@ -1,0 +1,23 @@
+"""Where everything in a lake lies. The table paths are public (``contracts.lake``); the rest is Leofric's own."""
+
+OWN = "_leofric"
+IDENTITY = f"{OWN}/lake.json"
+LOCK = f"{OWN}/lock"
+JOURNAL = f"{OWN}/runs"
+KEYS = f"{OWN}/keys"
+KEPT_FILES = "bronze/files"
+
+
+def kept_file(sha256: str) -> str:
+    """The bytes of a landing file, kept once."""
+    return f"{KEPT_FILES}/{sha256}"
+
+
+def journal(run_id: str) -> str:
+    """The note that a run has begun and what it is about to publish; gone when it has ended."""
+    return f"{JOURNAL}/{run_id}.json"
+
+
+def staging(run_id: str) -> str:
+    """What a run passes from stage to stage; gone when it has ended."""
+    return f"{OWN}/staging/{run_id}"

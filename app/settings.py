@@ -1,0 +1,23 @@
+"""Every setting, frozen, with its default. This is the one place that reads the environment."""
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from the environment as ``LEOFRIC_<NAME>``; the command line's options win over it."""
+
+    model_config = SettingsConfigDict(env_prefix="LEOFRIC_", frozen=True, extra="forbid")
+
+    unit_bytes: int = Field(default=64 * 1024 * 1024, ge=1, description="how much of a text file one task reads at a time, in bytes")
+    unit_rows: int = Field(default=500_000, ge=1, description="how much of a Parquet file one task reads at a time, in rows")
+    silver_file_rows: int = Field(default=1_000_000, ge=1, description="the most rows that one task writes to one silver file")
+    key_partition_rows: int = Field(default=4_000_000, ge=1, description="the most keys that one task holds while it looks for duplicates")
+    timely_hours: int = Field(default=48, ge=1, description="a record is timely if it was booked at most this long before the run")
+    workers: int | None = Field(default=None, ge=1, description="tasks at a time on one machine; None: one a core")
+    ray_address: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("LEOFRIC_RAY_ADDRESS", "RAY_ADDRESS"),
+        description="a running Ray cluster (a Ray job is given its own); None: start one for the run that nobody else can reach",
+    )
+    object_store_bytes: int = Field(default=256 * 1024 * 1024, ge=80 * 1024 * 1024, description="shared memory of a local Ray, in bytes")

@@ -1,0 +1,73 @@
+"""Where a stage's tasks run. A stage is a function over references; its tasks may run anywhere, in any order, and twice."""
+
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+from app.settings import Settings
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Executor(Protocol):
+    """Maps a function over items; results come as they are ready."""
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]: ...
+
+
+class InProcess:
+    """One task after the other, here: for tests, and for validation without a cluster."""
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        return map(function, items)
+
+
+class RayData:
+    """A Ray Data pipeline a stage: one row an item, one task a row."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        import ray.data
+
+        if not items:
+            return
+        rows = [{"item": pickle.dumps(item)} for item in items]
+        dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+        for row in dataset.map(_Task(function), concurrency=self._settings.workers).iter_rows():
+            yield pickle.loads(row["result"])
+
+
+class _Task:
+    """A function of items as a function of rows."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {"result": pickle.dumps(self._function(pickle.loads(row["item"])))}
+
+
+def start_ray(settings: Settings) -> Callable[[], None]:
+    """Connect to the cluster that was named, or start one here that nobody else can reach; returns what ends it again."""
+    import ray
+
+    if ray.is_initialized():
+        return lambda: None
+    if settings.ray_address:
+        ray.init(address=settings.ray_address, log_to_driver=False)
+    else:
+        ray.init(
+            address="local",
+            num_cpus=settings.workers,
+            include_dashboard=False,
+            object_store_memory=settings.object_store_bytes,
+            log_to_driver=False,
+            logging_level="WARNING",
+        )
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    return ray.shutdown

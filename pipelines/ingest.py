@@ -1,0 +1,102 @@
+"""Landing: read a file once from end to end, decide whether it is what it says, keep its bytes, find its units."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+from app.readers.formats import Compression, Format
+from app.readers.parquet import RowGroups
+
+from app.compliance.control_totals import Totals
+from app.errors import FileRejected
+from app.lake import layout
+from app.readers import archive, csv, formats, ndjson, parquet
+from app.readers.parsed import Span
+from pipelines.work import Ingested, Rejection, Run, SourceFile
+
+_HEAD_BYTES = 4096
+
+
+def ingest(run: Run, file: SourceFile, known: frozenset[str]) -> Ingested:
+    """Hash, check and keep one landing file; ``known`` are the hashes of the files that the lake has already loaded."""
+    sha256 = None
+    try:
+        sha256 = _hash(file)
+        if sha256 in known:
+            return Ingested(file, sha256, already_loaded=True)
+        return _accept(run, file, sha256)
+    except FileRejected as error:
+        return Ingested(file, sha256, rejection=Rejection(error.code, error.message))
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{file.uri} cannot be read: {error}; check that it is there and that this program may read it"
+        return Ingested(file, sha256, rejection=Rejection("unreadable", message))
+
+
+def _hash(file: SourceFile) -> str:
+    digest = hashlib.sha256()
+    for piece in file.storage.stream(file.path):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _accept(run: Run, file: SourceFile, sha256: str) -> Ingested:
+    form, compression = formats.of_name(file.path)
+    head = bytes(file.storage.read_range(file.path, 0, min(_HEAD_BYTES, file.size)))
+    formats.check_magic(head, form, compression)
+    declared = _declared(file)
+    _keep(run, file, sha256)
+    content_path = layout.kept_file(sha256)
+    if compression is not Compression.NONE:
+        content_path = f"{layout.staging(run.run_id)}/content-{file.number}"
+        run.lake.storage.put_stream(content_path, _decompressed(run, sha256, compression))
+    names, parts = _parts(run, form, content_path)
+    return Ingested(file, sha256, format=form, content_path=content_path, names=names, parts=parts, declared=declared)
+
+
+def _keep(run: Run, file: SourceFile, sha256: str) -> None:
+    """Copy the bytes into the lake, once; everything later is read from there, so what was hashed is what is loaded."""
+    if not run.lake.storage.exists(layout.kept_file(sha256)):
+        run.lake.storage.put_stream(layout.kept_file(sha256), _same_bytes(file, sha256))
+
+
+def _same_bytes(file: SourceFile, sha256: str) -> Iterator[memoryview]:
+    digest = hashlib.sha256()
+    for piece in file.storage.stream(file.path):
+        digest.update(piece)
+        yield piece
+    if digest.hexdigest() != sha256:
+        raise FileRejected(
+            "changed_while_read", f"{file.uri} changed while it was read; deliver it whole, under its name only when it is complete"
+        )
+
+
+def _decompressed(run: Run, sha256: str, compression: Compression) -> Iterator[bytes]:
+    decompressor = archive.decompressor(compression)
+    for piece in run.lake.storage.stream(layout.kept_file(sha256)):
+        yield from decompressor.feed(bytes(piece))
+    decompressor.finish()
+
+
+def _parts(run: Run, form: Format, content_path: str) -> tuple[tuple[str, ...], tuple[Span | RowGroups, ...]]:
+    if form is Format.PARQUET:
+        with run.lake.storage.arrow_file(content_path) as content:
+            return (), tuple(parquet.plan(content, run.settings.unit_rows))
+    splitter = csv.Splitter(run.settings.unit_bytes) if form is Format.CSV else ndjson.Splitter(run.settings.unit_bytes)
+    spans: list[Span] = []
+    for piece in run.lake.storage.stream(content_path):
+        spans.extend(splitter.feed(bytes(piece)))
+    spans.extend(splitter.finish())
+    return (splitter.names if isinstance(splitter, csv.Splitter) else ()), tuple(spans)
+
+
+def _declared(file: SourceFile) -> Totals | None:
+    """What the file beside it says that it holds: ``{"records": 2, "amount_minor": {"GBP": -150}}``."""
+    if file.control_path is None:
+        return None
+    try:
+        document = json.loads(bytes(file.storage.read(file.control_path)))
+        amounts = {str(code): int(amount) for code, amount in document.get("amount_minor", {}).items()}
+        return Totals(int(document["records"]), amounts)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f'{file.control_path} is not a control file ({error}); it reads {{"records": 2, "amount_minor": {{"GBP": -150}}}}'
+        raise FileRejected("control_file", message) from None

@@ -1,0 +1,108 @@
+"""What there is to do: the files of a landing place, in the one order that decides everything."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from app.errors import UsageError
+from app.lake.storage import Entry, Storage
+from pipelines.work import SourceFile
+
+CONTROL_SUFFIX = ".control.json"
+_IGNORED_FOLDER = "ground_truth"
+_WILDCARD = re.compile(r"[*?\[]")
+
+
+def source_files(places: Sequence[str], zones: Sequence[str], options: Mapping[str, str]) -> list[SourceFile]:
+    """The files at ``places`` (folders, files, globs, each local or in S3), in the order of their URIs.
+
+    Left out are names that begin with ``.`` or ``_`` and what lies in ``ground_truth/``. ``zones`` are ``ZONE`` or ``PATTERN=ZONE``:
+    the zone of naive timestamps, for all files or for those whose name fits.
+    """
+    declared = [_zone_rule(text) for text in zones]
+    found: dict[str, tuple[Storage, Entry]] = {}
+    for place in places:
+        entries = list(_entries(place, options))
+        if not entries:
+            raise UsageError(f"{place}: there is no file here; name a folder, a file or a glob that has landing files")
+        found.update({storage.uri(entry.path): (storage, entry) for storage, entry in entries})
+    data = {uri: pair for uri, pair in found.items() if not uri.endswith(CONTROL_SUFFIX)}
+    for uri in found.keys() - data.keys():
+        if uri.removesuffix(CONTROL_SUFFIX) not in data:
+            raise UsageError(f"{uri} declares totals of a file that is not there")
+    return [
+        SourceFile(
+            number,
+            storage,
+            entry.path,
+            entry.size,
+            next((zone for pattern, zone in declared if PurePosixPath(entry.path).match(pattern)), None),
+            entry.path + CONTROL_SUFFIX if uri + CONTROL_SUFFIX in found else None,
+        )
+        for number, (uri, (storage, entry)) in enumerate(sorted(data.items()))
+    ]
+
+
+def _zone_rule(text: str) -> tuple[str, str]:
+    pattern, _, zone = text.rpartition("=")
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(f"--zone {text}: {zone!r} is not a time zone such as Europe/London") from None
+    return pattern or "*", zone
+
+
+def _entries(place: str, options: Mapping[str, str]) -> Iterator[tuple[Storage, Entry]]:
+    root, pattern = _split(place)
+    if "://" not in root and not Path(root).is_dir():
+        raise UsageError(f"{place}: there is no such file or folder")
+    storage = Storage(root, options)
+    fits = re.compile(_regex(pattern)).fullmatch
+    for entry in storage.entries():
+        parts = PurePosixPath(entry.path).parts
+        hidden = any(part.startswith((".", "_")) for part in parts) or _IGNORED_FOLDER in parts[:-1]
+        if not hidden and (fits(entry.path) or fits(entry.path.removesuffix(CONTROL_SUFFIX))):
+            yield storage, entry
+
+
+def _split(place: str) -> tuple[str, str]:
+    """A place as a root and a pattern below it."""
+    if "://" in place:
+        scheme, _, rest = place.partition("://")
+        bucket, _, key = rest.partition("/")
+        fixed, pattern = _at_wildcard(key)
+        is_file = not pattern and "." in PurePosixPath(key).name and not key.endswith("/")
+        if is_file:
+            fixed, _, pattern = key.rpartition("/")
+        return f"{scheme}://{bucket}/{fixed}".rstrip("/"), pattern or "**"
+    if Path(place).is_file():
+        return str(Path(place).parent), re.sub(r"([*?\[])", r"[\1]", Path(place).name)
+    fixed, pattern = _at_wildcard(place)
+    return fixed or ".", pattern or "**"
+
+
+def _at_wildcard(path: str) -> tuple[str, str]:
+    match = _WILDCARD.search(path)
+    if match is None:
+        return path, ""
+    cut = path.rfind("/", 0, match.start()) + 1
+    return path[:cut], path[cut:]
+
+
+def _regex(pattern: str) -> str:
+    """A glob as a regular expression over a whole path: ``**`` crosses folders, ``*`` and ``?`` do not."""
+    out = []
+    for piece in re.findall(r"\*\*/?|\*|\?|\[[^\]]+\]|.", pattern, flags=re.DOTALL):
+        if piece.startswith("**"):
+            out.append("(?:.*/)?" if piece.endswith("/") else ".*")
+        elif piece in _ONE_LEVEL:
+            out.append(_ONE_LEVEL[piece])
+        elif len(piece) > 1:
+            out.append("[" + ("^" if piece[1] == "!" else "") + re.escape(piece[1:-1].removeprefix("!")).replace(r"\-", "-") + "]")
+        else:
+            out.append(re.escape(piece))
+    return "".join(out)
+
+
+_ONE_LEVEL = {"*": "[^/]*", "?": "[^/]"}

@@ -1,0 +1,148 @@
+"""Publication: from staged files to tables that readers see, exactly once.
+
+The journal has a note for every run that has begun. While a run stages files the note only says so: a run that dies then is
+undone by removing its files. Once all is staged and reconciled the note is replaced by the list of all that is to be
+committed. From that moment the run will be published, if need be by the next run, which finds the note and carries on: each
+table's commit has the run's sequence number, so none is made twice.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from app.compliance import certificate as certificates
+from app.contracts.lake import RUNS, TABLES
+from app.lake import delta, layout
+from app.lake.delta import Change, StagedFile
+from app.lake.lake import Lake
+
+_DATA_TABLES = tuple(contract for contract in TABLES if contract is not RUNS)
+_STAGING, _PUBLISHING = "staging", "publishing"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """All that a run is about to publish."""
+
+    run_id: str
+    sequence: int
+    started_at: datetime
+    changes: Mapping[str, Change]  # by table path
+    certificate: Mapping[str, Any]  # without the tables' versions, which are known when they are committed
+    previous_hash: str  # of the certificate before
+    retired: tuple[str, ...]  # objects that nobody needs once this run is published
+
+    def note(self) -> bytes:
+        document = asdict(self) | {"phase": _PUBLISHING, "started_at": self.started_at.isoformat()}
+        return json.dumps(document).encode()
+
+
+def _from_note(document: Mapping[str, Any]) -> Publication:
+    return Publication(
+        document["run_id"],
+        document["sequence"],
+        datetime.fromisoformat(document["started_at"]),
+        {
+            path: Change(tuple(StagedFile(**file) for file in change["add"]), tuple(change["remove"]))
+            for path, change in document["changes"].items()
+        },
+        document["certificate"],
+        document["previous_hash"],
+        tuple(document["retired"]),
+    )
+
+
+def begin(lake: Lake, run_id: str) -> None:
+    """Note that a run has begun, before it writes anything."""
+    lake.storage.put(layout.journal(run_id), json.dumps({"phase": _STAGING, "run_id": run_id}).encode())
+
+
+def publish(lake: Lake, publication: Publication) -> dict[str, Any]:
+    """Write the note and carry it out; returns the certificate as it was stored."""
+    lake.storage.put(layout.journal(publication.run_id), publication.note())
+    return _carry_out(lake, publication)
+
+
+def _carry_out(lake: Lake, publication: Publication) -> dict[str, Any]:
+    tables = {}
+    for contract in _DATA_TABLES:
+        change = publication.changes.get(contract.path, Change())
+        if change.add or change.remove:
+            delta.commit(lake.storage, contract, change, publication.sequence, publication.run_id, publication.started_at)
+        table = lake.table(contract)
+        tables[contract.path] = {"version": table.version(), "rows": delta.rows_and_bytes(table)[0]}
+    stored = _store(lake, publication, tables)
+    lake.storage.delete(list(publication.retired))
+    end(lake, publication.run_id)
+    return stored
+
+
+def _store(lake: Lake, publication: Publication, tables: Mapping[str, Any]) -> dict[str, Any]:
+    runs = lake.table(RUNS)
+    if (runs.transaction_version(delta.APPLICATION) or 0) >= publication.sequence:
+        return certificate_of(lake, publication.run_id)
+    document = dict(publication.certificate) | {"tables": tables}
+    text = certificates.canonical(document)
+    row = {
+        "sequence": publication.sequence,
+        "run_id": publication.run_id,
+        "status": document["status"],
+        "started_at": publication.started_at,
+        "certificate": text,
+        "previous_hash": publication.previous_hash,
+        "hash": certificates.chain_hash(publication.previous_hash, text),
+    }
+    rows = pa.Table.from_pylist([row], RUNS.schema)
+    staged = delta.stage(lake.storage, RUNS, f"part-{publication.run_id}", rows, {}, publication.started_at)
+    delta.commit(lake.storage, RUNS, Change((staged,)), publication.sequence, publication.run_id, publication.started_at)
+    return document
+
+
+def end(lake: Lake, run_id: str) -> None:
+    """Remove what only the run itself needed, the note last."""
+    lake.storage.delete_below(layout.staging(run_id))
+    lake.storage.delete([layout.journal(run_id)])
+
+
+def undo(lake: Lake, run_id: str) -> None:
+    """Remove every file that an unpublished run staged."""
+    for contract in TABLES:
+        prefix = contract.path
+        lake.storage.delete([e.path for e in lake.storage.entries(prefix) if f"part-{run_id}" in e.path.rpartition("/")[2]])
+    lake.storage.delete([e.path for e in lake.storage.entries(layout.KEYS) if f"-{run_id}-" in e.path])
+    loaded = loaded_files(runs(lake))
+    lake.storage.delete([e.path for e in lake.storage.entries(layout.KEPT_FILES) if e.path.rpartition("/")[2] not in loaded])
+    end(lake, run_id)
+
+
+def recover(lake: Lake) -> list[str]:
+    """Finish or undo what dead runs left; the ids of those that were finished. Call it only while holding the lake's lock."""
+    notes = [json.loads(bytes(lake.storage.read(entry.path))) for entry in lake.storage.entries(layout.JOURNAL)]
+    finished = []
+    for note in notes:
+        if note["phase"] == _PUBLISHING:
+            _carry_out(lake, _from_note(note))
+            finished.append(note["run_id"])
+    for note in notes:
+        if note["phase"] == _STAGING:
+            undo(lake, note["run_id"])
+    return finished
+
+
+def runs(lake: Lake) -> list[dict[str, Any]]:
+    """Every row of control/runs, in the order of the runs."""
+    return sorted(lake.table(RUNS).to_pyarrow_table().to_pylist(), key=lambda row: int(row["sequence"]))
+
+
+def certificate_of(lake: Lake, run_id: str) -> dict[str, Any]:
+    """The certificate of a run that was published."""
+    return next(dict(json.loads(row["certificate"])) for row in runs(lake) if row["run_id"] == run_id)
+
+
+def loaded_files(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """The hashes of all files that these runs have loaded."""
+    return frozenset(file["sha256"] for row in rows for file in json.loads(row["certificate"])["files"] if file["status"] == "loaded")

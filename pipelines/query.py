@@ -1,0 +1,47 @@
+"""SQL over the lake: DuckDB, read-only, at the versions that the last certificate names."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+
+from app.contracts.lake import RUNS, TABLES
+from app.contracts.table import TableContract
+from app.errors import UsageError
+from app.lake.lake import Lake
+from pipelines import publish
+
+
+def query(lake: Lake, sql: str) -> pa.Table:
+    """Run one statement; tables are called ``<layer>_<name>``. All tables are seen as one run left them."""
+    with _connection(lake) as connection:
+        try:
+            result = connection.sql(sql)
+        except duckdb.Error as error:
+            raise UsageError(f"the query cannot be run: {error}") from None
+        if result is None:
+            raise UsageError("the query returns no rows: only select statements are allowed; tables are read-only")
+        try:
+            return result.to_arrow_table()
+        except duckdb.Error as error:
+            raise UsageError(f"the query failed: {error}") from None
+
+
+@contextmanager
+def _connection(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        for contract, version in versions(lake):
+            connection.register(contract.name, lake.table(contract, version).to_pyarrow_dataset())
+        # From here on a statement can neither read nor write anything but these tables.
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+        yield connection
+
+
+def versions(lake: Lake) -> list[tuple[TableContract, int | None]]:
+    """Each table and the version at which the last run left it; None is the newest."""
+    rows = publish.runs(lake)
+    tables = json.loads(rows[-1]["certificate"])["tables"] if rows else {}
+    return [(contract, None if contract is RUNS else tables.get(contract.path, {}).get("version")) for contract in TABLES]

@@ -1,0 +1,156 @@
+"""What people read: progress while a run goes on, and its outcome."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow as pa
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from app.errors import LakeNotFound
+from pipelines.progress import Observer
+from pipelines.verify import Verdict
+
+
+class _Bars:
+    """A bar a stage, on a terminal; a line a stage elsewhere."""
+
+    def __init__(self, bars: Progress, console: Console) -> None:
+        self._bars = bars
+        self._console = console
+        self._tasks: dict[str, TaskID] = {}
+
+    def begun(self, stage: str, tasks: int) -> None:
+        self._tasks[stage] = self._bars.add_task(stage, total=tasks)
+
+    def advanced(self, stage: str) -> None:
+        self._bars.advance(self._tasks[stage])
+
+    def ended(self, stage: str) -> None:
+        task = self._bars.tasks[self._tasks[stage]]
+        self._bars.update(task.id, completed=task.total)
+        if not self._console.is_terminal:
+            self._console.print(f"{stage}: done ({task.total} tasks, {task.elapsed or 0.0:.1f} s)")
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Observer]:
+    """Show each stage's progress on ``console``."""
+    columns = (TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        yield _Bars(bars, console)
+
+
+def warn_if_lake_is_in_a_job(lake: str, console: Console) -> None:
+    """Ray copies a job's working directory and throws the copy away: a lake inside it would go with it."""
+    if "://" not in lake and "/runtime_resources/" in str(Path(lake).absolute()):
+        console.print(
+            f"warning: {lake} lies in the copy of the working directory that Ray made for this job and will remove; "
+            "name the lake by an absolute path or s3://bucket/prefix",
+            style="yellow",
+        )
+
+
+def document(certificate: Mapping[str, Any]) -> dict[str, Any]:
+    """A certificate in the order in which people read it."""
+    first = ["run_id", "status", "files", "totals", "reconciled", "tables", "seconds"]
+    return {name: certificate[name] for name in first} | {name: value for name, value in certificate.items() if name not in first}
+
+
+def find(rows: Sequence[Mapping[str, Any]], run_id: str | None) -> dict[str, Any]:
+    """The certificate of a run with its hashes; of the last run if ``run_id`` is None."""
+    for row in reversed(rows):
+        if run_id in (None, row["run_id"]):
+            return document(json.loads(row["certificate"])) | {"previous_hash": row["previous_hash"], "hash": row["hash"]}
+    raise LakeNotFound(
+        "the lake has no run yet"
+        if run_id is None
+        else f"the lake has no run {run_id}; `leofric query 'select run_id from control_runs'` lists them"
+    )
+
+
+def summary(certificate: Mapping[str, Any], console: Console) -> None:
+    """A certificate for people."""
+    totals = certificate["totals"]
+    console.print(
+        f"\nRun [bold]{certificate['run_id']}[/bold] {certificate['status']}"
+        + ("" if certificate["reconciled"] else ": the totals do NOT reconcile")
+    )
+    if "error" in certificate:
+        console.print(str(certificate["error"]), style="red", markup=False)
+    _files(certificate["files"], console)
+    _money(totals, console)
+    if totals["by_reason"]:
+        rows(
+            [
+                {"reason": code, "records": count}
+                for code, count in sorted(totals["by_reason"].items(), key=lambda item: (-item[1], item[0]))
+            ],
+            console,
+        )
+    if certificate["reconciled"]:
+        counts = (totals["records"], totals["accepted"], totals["quarantined"], totals["duplicates"])
+        console.print("{:,} records = {:,} accepted + {:,} quarantined + {:,} duplicates; every currency adds up.".format(*counts))
+    for file in certificate["files"]:
+        if file["error"]:
+            console.print(f"rejected: {file['error']['code']}: {file['error']['message']}", style="red", markup=False)
+
+
+def _files(files: Sequence[Mapping[str, Any]], console: Console) -> None:
+    names = ("status", "records", "accepted", "quarantined", "duplicates")
+    rows([{"file": file["uri"].rpartition("/")[2]} | {name: file[name] for name in names} for file in files], console)
+
+
+def _money(totals: Mapping[str, Any], console: Console) -> None:
+    rows([{"minor units of": currency} | sides for currency, sides in totals["amount_minor"].items()], console)
+
+
+def rows(items: Sequence[Mapping[str, Any]], console: Console, names: Sequence[str] | None = None) -> None:
+    """Rows as a table; numbers to the right."""
+    names = names or list(items[0] if items else [])
+    if not names:
+        return
+    table = Table()
+    for name in names:
+        numeric = bool(items) and all(isinstance(item[name], int | float) for item in items)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for item in items:
+        table.add_row(*(_cell(item[name]) for name in names))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value).replace("[", "\\[")
+
+
+def csv_rows(table: pa.Table, out: TextIO) -> None:
+    """Rows as CSV with a header."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.schema.names)
+    for batch in table.to_batches():
+        writer.writerows(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+
+
+def verdicts(found: Sequence[Verdict], as_json: bool, console: Console) -> None:
+    """What verification found; the first certificate that does not hold is named."""
+    bad = [verdict for verdict in found if verdict.faults]
+    if as_json:
+        runs = [{"run_id": verdict.run_id, "holds": not verdict.faults, "faults": verdict.faults} for verdict in found]
+        console.file.write(json.dumps({"holds": not bad, "first_fault": bad[0].run_id if bad else None, "runs": runs}, indent=2) + "\n")
+        return
+    if not bad:
+        console.print(f"All {len(found)} certificates hold: the chain is whole, and every total is what the tables hold.")
+        return
+    console.print(f"The certificate of run {bad[0].run_id} does not hold:", style="red")
+    for fault in bad[0].faults:
+        console.print(f"  {fault}", markup=False)
+    console.print(f"{len(bad)} of {len(found)} certificates do not hold.")

@@ -1,0 +1,296 @@
+"""The main job: landing to gold, each record counted in and counted out."""
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from app.compliance import certificate as certificates
+from app.compliance.certificate import FileOutcome
+from app.compliance.control_totals import Totals, total
+from app.contracts import landing
+from app.contracts.lake import BRONZE, DATA_QUALITY_DAILY, DUPLICATES, QUARANTINE, SILVER
+from app.errors import NotReconciled
+from app.lake import layout, lock
+from app.lake.delta import Change, StagedFile
+from app.lake.keys import Segment
+from app.lake.lake import create
+from app.lake.storage import Storage
+from app.settings import Settings
+from pipelines import bronze, duplicates, gold, ingest, publish, reconcile, silver
+from pipelines.executor import Executor
+from pipelines.progress import Observer, Stages
+from pipelines.publish import Publication
+from pipelines.reconcile import Placed, Tally
+from pipelines.work import Bronzed, Ingested, Quality, Rejection, Run, SourceFile, Unit
+
+
+@dataclass
+class Day:
+    """A run's state between its stages."""
+
+    run: Run
+    stages: Stages
+    executor: Executor
+    history: list[dict[str, Any]]  # rows of control/runs, oldest first
+    files: list[Ingested] = field(default_factory=list)
+    units: list[Bronzed] = field(default_factory=list)
+    losers: dict[int, silver.Losers] = field(default_factory=dict)
+    segments: tuple[Segment, ...] = ()  # the index of transaction ids as it will be
+    retired: list[str] = field(default_factory=list)  # objects to remove once this run is published
+    staged: dict[str, list[StagedFile]] = field(default_factory=dict)
+    removed: dict[str, list[str]] = field(default_factory=dict)
+
+    def stage(self, table: str, file: StagedFile | None) -> None:
+        if file is not None:
+            self.staged.setdefault(table, []).append(file)
+
+
+def run(
+    storage: Storage, sources: Sequence[SourceFile], settings: Settings, executor: Executor, observer: Observer, now: datetime | None = None
+) -> dict[str, Any]:
+    """Load ``sources`` into the lake at ``storage``; returns the run's certificate.
+
+    Raises LakeBusy if another run holds the lake. A run whose totals do not reconcile publishes nothing but its certificate, which
+    then says ``failed``.
+    """
+    started_at = now or datetime.now(UTC)
+    run_id = f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    stages = Stages(observer)
+    with lock.hold(storage, run_id) as held:
+        with stages.stage("open"):
+            lake = create(storage, secrets.token_bytes(16))
+            recovered = publish.recover(lake)
+            history = publish.runs(lake)
+        work = Run(run_id, history[-1]["sequence"] + 1 if history else 1, started_at, lake, settings)
+        day = Day(work, stages, executor, history)
+        publish.begin(lake, run_id)
+        try:
+            publication = _prepare(day, sources, recovered)
+            held.confirm()
+        except BaseException:
+            publish.undo(lake, run_id)
+            raise
+        with stages.stage("publish"):
+            return publish.publish(lake, publication)
+
+
+def _prepare(day: Day, sources: Sequence[SourceFile], recovered: Sequence[str]) -> Publication:
+    """Every stage up to the point of no return."""
+    _ingest(day, sources)
+    _bronze(day)
+    _duplicates(day)
+    _silver(day)
+    _gold(day)
+    try:
+        outcomes = _reconcile(day)
+    except NotReconciled as error:
+        publish.undo(day.run.lake, day.run.run_id)
+        return _failed(day, recovered, str(error))
+    document = _certificate(day, outcomes, recovered)
+    if day.staged.get(BRONZE.path) or day.staged.get(QUARANTINE.path):
+        _stage_quality(day, document)
+    paths = {*day.staged, *day.removed}
+    changes = {path: Change(tuple(day.staged.get(path, ())), tuple(day.removed.get(path, ()))) for path in sorted(paths)}
+    return _publication(day, changes, document)
+
+
+def _publication(day: Day, changes: dict[str, Change], document: dict[str, Any]) -> Publication:
+    previous = day.history[-1]["hash"] if day.history else certificates.GENESIS
+    run = day.run
+    return Publication(run.run_id, run.sequence, run.started_at, changes, document, previous, tuple(day.retired))
+
+
+def _ingest(day: Day, sources: Sequence[SourceFile]) -> None:
+    known = publish.loaded_files(day.history)
+    with day.stages.stage("ingest", len(sources)) as gather:
+        files = gather(day.executor.map(partial(ingest.ingest, day.run, known=known), sources))
+    seen: set[str | None] = set()
+    for file in sorted(files, key=lambda f: f.file.number):
+        fresh = file.rejection is None and not file.already_loaded
+        day.files.append(replace(file, already_loaded=True) if fresh and file.sha256 in seen else file)
+        if fresh:
+            seen.add(file.sha256)
+
+
+def _loading(files: Iterable[Ingested]) -> list[Ingested]:
+    return [file for file in files if file.rejection is None and not file.already_loaded]
+
+
+def _bronze(day: Day) -> None:
+    parts = [(file, part) for file in _loading(day.files) for part in file.parts]
+    units = [Unit(number, file, part) for number, (file, part) in enumerate(parts)]
+    with day.stages.stage("bronze", len(units)) as gather:
+        bronzed = gather(day.executor.map(partial(bronze.bronze, day.run), units))
+    bronzed.sort(key=lambda b: b.unit.number)
+    _check_declared(day, bronzed)
+    accepted = {file.file.number for file in _loading(day.files)}
+    for unit in bronzed:
+        staged = [(BRONZE.path, unit.bronze), (QUARANTINE.path, unit.quarantine)]
+        if unit.unit.ingested.file.number in accepted:
+            day.units.append(unit)
+            for table, file in staged:
+                day.stage(table, file)
+        else:
+            day.run.lake.storage.delete([f"{table}/{file.path}" for table, file in staged if file is not None])
+
+
+def _check_declared(day: Day, units: Sequence[Bronzed]) -> None:
+    """Reject the files whose declared totals are not what was read."""
+    for index, file in enumerate(day.files):
+        if file.declared is None or file.rejection is not None or file.already_loaded:
+            continue
+        read = total(unit.source for unit in units if unit.unit.ingested.file.number == file.file.number)
+        if read != Totals(file.declared.records, dict(sorted(file.declared.amount_minor.items()))):
+            message = (
+                f"{file.file.uri} holds {read.records} records and {dict(read.amount_minor)} minor units, but its control file declares"
+                f" {file.declared.records} and {dict(file.declared.amount_minor)}; have it delivered again, complete"
+            )
+            day.files[index] = replace(file, rejection=Rejection("control_total_mismatch", message))
+
+
+def _duplicates(day: Day) -> None:
+    segments = tuple(Segment(**entry) for entry in _last_keys(day.history))
+    ranges = duplicates.ranges(day.run, day.units, segments)
+    with day.stages.stage("duplicates", len(ranges)) as gather:
+        settled = gather(day.executor.map(partial(duplicates.settle, day.run), ranges))
+    day.losers = silver.losers(settled)
+    merged = {segment for part in ranges for segment in part.merge}
+    new = sorted((part.segment for part in settled if part.segment.rows), key=lambda segment: segment.name)
+    day.segments = (*(segment for segment in segments if segment not in merged), *new)
+    day.retired += [segment.path for segment in merged] + [part.segment.path for part in settled if not part.segment.rows]
+
+
+def _last_keys(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list(json.loads(history[-1]["certificate"])["keys"]) if history else []
+
+
+def _silver(day: Day) -> None:
+    run = day.run
+    pieces = silver.pieces(run, day.units, day.losers)
+    by_number = {unit.unit.number: unit.unit for unit in day.units}
+    lost = [(by_number[number], lost) for number, lost in sorted(day.losers.items())]
+    with day.stages.stage("silver", len(pieces) + len(lost)) as gather:
+        for file in gather(day.executor.map(partial(silver.silver, run), pieces)):
+            day.stage(SILVER.path, file)
+        for aside in gather(day.executor.map(partial(_set_aside, run), lost)):
+            day.stage(DUPLICATES.path, aside.duplicates)
+            day.stage(QUARANTINE.path, aside.quarantine)
+
+
+def _set_aside(run: Run, item: tuple[Unit, silver.Losers]) -> silver.SetAside:
+    return silver.set_aside(run, *item)
+
+
+def _gold(day: Day) -> None:
+    run = day.run
+    new: dict[str, list[str]] = {}
+    for file in day.staged.get(SILVER.path, ()):
+        new.setdefault(str(file.partition["booking_date"]), []).append(file.path)
+    old = gold.files_of(run.lake.table(SILVER), "booking_date", new)
+    days = [gold.Day(number, datetime.fromisoformat(text).date(), (*old[text], *new[text])) for number, text in enumerate(sorted(new))]
+    with day.stages.stage("gold", len(days)) as gather:
+        for made in gather(day.executor.map(partial(gold.gold, run), days)):
+            for table, file in made.items():
+                day.stage(table, file)
+    for contract in gold.DAILY_TABLES:
+        stale = gold.files_of(run.lake.table(contract), "booking_date", new)
+        day.removed[contract.path] = [path for paths in stale.values() for path in paths]
+
+
+def _stage_quality(day: Day, document: dict[str, Any]) -> None:
+    run = day.run
+    before = [json.loads(row["certificate"]) for row in day.history if row["started_at"].date() == run.started_at.date()]
+    day.stage(DATA_QUALITY_DAILY.path, gold.stage_quality(run, [*before, document]))
+    stale = gold.files_of(run.lake.table(DATA_QUALITY_DAILY), "ingest_date", [run.ingest_date])
+    day.removed[DATA_QUALITY_DAILY.path] = stale[run.ingest_date]
+
+
+def _reconcile(day: Day) -> list[FileOutcome]:
+    """Count the staged tables again; raise NotReconciled if they do not hold what the readers counted."""
+    run = day.run
+    sources: dict[str, Totals] = {str(file.sha256): Totals() for file in _loading(day.files)}
+    for unit in day.units:
+        sources[str(unit.unit.ingested.sha256)] += unit.source
+    placed = [Placed(table, file.path) for table in reconcile.SIDES for file in day.staged.get(table, ())]
+    tally = Tally({sha256: source.records for sha256, source in sources.items()})
+    with day.stages.stage("reconcile", len(placed)) as gather:
+        tally.add(gather(day.executor.map(partial(reconcile.count, run.lake.storage, run_id=run.run_id), placed)))
+    outcomes = [_outcome(file, sources, tally) for file in day.files]
+    faults = tally.faults() + [difference for outcome in outcomes for difference in outcome.differences()]
+    if faults:
+        raise NotReconciled("; ".join(faults[:10]))
+    return outcomes
+
+
+def _outcome(file: Ingested, sources: dict[str, Totals], tally: Tally) -> FileOutcome:
+    known = (file.file.uri, file.sha256, file.file.size)
+    if file.rejection is not None:
+        return FileOutcome(*known, "rejected", (file.rejection.code, file.rejection.message))
+    if file.already_loaded:
+        return FileOutcome(*known, "already_loaded")
+    return FileOutcome(*known, "loaded", None, sources[str(file.sha256)], **tally.sides[str(file.sha256)])
+
+
+def _certificate(day: Day, outcomes: Sequence[FileOutcome], recovered: Sequence[str]) -> dict[str, Any]:
+    reasons: Counter[str] = Counter()
+    for unit in day.units:
+        reasons.update(unit.by_reason)
+    conflicts = sum(len(lost.of(duplicates.CONFLICT)) for lost in day.losers.values())
+    if conflicts:
+        reasons[silver.CONFLICT_REASON] += conflicts
+    totals = certificates.totals_document(outcomes, reasons)
+    rejected = [file for file in day.files if file.rejection is not None and file.sha256 is not None]
+    kept = {file.sha256 for file in _loading(day.files)} | publish.loaded_files(day.history)
+    day.retired += [layout.kept_file(str(file.sha256)) for file in rejected if file.sha256 not in kept]
+    return _document(day, "succeeded", [outcome.document() for outcome in outcomes], totals, recovered) | {
+        "quality": _quality(day, totals, conflicts),
+        "keys": [asdict(segment) for segment in day.segments],
+    }
+
+
+def _document(day: Day, status: str, files: list[dict[str, Any]], totals: dict[str, Any], recovered: Sequence[str]) -> dict[str, Any]:
+    return {
+        "run_id": day.run.run_id,
+        "sequence": day.run.sequence,
+        "started_at": day.run.started_at.isoformat(),
+        "status": status,
+        "files": files,
+        "totals": totals,
+        "reconciled": status == "succeeded",
+        "recovered_runs": list(recovered),
+        "contract_version": landing.VERSION,
+        "seconds": dict(day.stages.seconds),
+    }
+
+
+def _failed(day: Day, recovered: Sequence[str], why: str) -> Publication:
+    outcomes = [
+        FileOutcome(f.file.uri, f.sha256, f.file.size, "rejected", ("not_reconciled", why)) if f.rejection is None and not f.already_loaded
+        else _outcome(f, {}, Tally({}))
+        for f in day.files
+    ]  # fmt: skip
+    document = _document(day, "failed", [o.document() for o in outcomes], certificates.totals_document(outcomes, {}), recovered)
+    document |= {"error": why, "quality": {}, "keys": _last_keys(day.history)}
+    day.retired.clear()
+    return _publication(day, {}, document)
+
+
+def _quality(day: Day, totals: dict[str, Any], conflicts: int) -> dict[str, list[int]]:
+    counted = sum((unit.quality for unit in day.units), Quality())
+    declared = [file for file in day.files if file.declared is not None and not file.already_loaded]
+    wrong = sum(file.rejection is not None for file in declared)
+    quality = {
+        "completeness": [counted.filled, counted.readable * len(landing.REQUIRED)],
+        "validity": [counted.valid, totals["records"]],
+        "consistency": [counted.consistent - conflicts, counted.readable],
+        "uniqueness": [counted.valid - conflicts - totals["duplicates"], counted.valid],
+        "timeliness": [counted.timely, counted.valid],
+    }
+    if declared:
+        quality["accuracy"] = [len(declared) - wrong, len(declared)]
+    return quality

@@ -1,0 +1,117 @@
+"""Silver: the accepted rows, one file a booking date; and the rows that turned out to be duplicates or conflicts."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.ipc
+
+from app.contracts.lake import DUPLICATES, QUARANTINE, SILVER
+from app.lake import delta
+from app.lake.delta import StagedFile
+from app.validation import transaction
+from pipelines.bronze import quarantine_rows, read, stage_rows, typed_path, with_source
+from pipelines.duplicates import CONFLICT, DUPLICATE, Settled
+from pipelines.work import Bronzed, Run, Unit
+
+CONFLICT_REASON = "transaction_id_conflict"
+
+
+@dataclass(frozen=True)
+class Losers:
+    """The records of one unit that are not the first of their transaction_id; both arrays ascend by record number."""
+
+    record_number: npt.NDArray[np.int64]
+    verdict: npt.NDArray[np.uint8]
+
+    def of(self, verdict: int) -> npt.NDArray[np.int64]:
+        return self.record_number[self.verdict == verdict]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The accepted rows of one booking date in some units: what one task makes one silver file of."""
+
+    number: int
+    booking_date: date
+    sources: tuple[tuple[Unit, int, Losers | None], ...]  # unit, index of its record batch, rows to leave out
+
+
+def losers(settled: Sequence[Settled]) -> dict[int, Losers]:
+    """By unit number, what the ranges settled."""
+    if not settled:
+        return {}
+    unit = np.concatenate([part.unit for part in settled])
+    number = np.concatenate([part.record_number for part in settled])
+    verdict = np.concatenate([part.verdict for part in settled])
+    order = np.lexsort((number, unit))
+    unit, number, verdict = unit[order], number[order], verdict[order]
+    found, begins = np.unique(unit, return_index=True)
+    ends = [*begins[1:].tolist(), len(unit)]
+    return {int(u): Losers(number[b:e], verdict[b:e]) for u, b, e in zip(found, begins.tolist(), ends, strict=True)}
+
+
+def pieces(run: Run, units: Sequence[Bronzed], lost: Mapping[int, Losers]) -> list[Piece]:
+    """Cut the accepted rows into files of at most settings.silver_file_rows, each of one booking date."""
+    by_date: dict[date, list[tuple[Unit, int, int]]] = {}
+    for bronzed in units:
+        for batch in bronzed.batches:
+            by_date.setdefault(batch.booking_date, []).append((bronzed.unit, batch.index, batch.rows))
+    return [
+        Piece(number, day, tuple((unit, index, lost.get(unit.number)) for unit, index, _ in group))
+        for number, (day, group) in enumerate(_groups(by_date, run.settings.silver_file_rows))
+    ]
+
+
+def _groups(by_date: Mapping[date, list[tuple[Unit, int, int]]], most: int) -> Iterator[tuple[date, list[tuple[Unit, int, int]]]]:
+    for day in sorted(by_date):
+        group: list[tuple[Unit, int, int]] = []
+        for source in by_date[day]:
+            if group and sum(rows for _, _, rows in group) + source[2] > most:
+                yield day, group
+                group = []
+            group.append(source)
+        yield day, group
+
+
+def silver(run: Run, piece: Piece) -> StagedFile | None:
+    """Write one silver file; None if no row of it is left."""
+    tables = []
+    for unit, index, lost in piece.sources:
+        with run.lake.storage.arrow_file(typed_path(run, unit.number)) as file:
+            rows = pa.Table.from_batches([pa.ipc.open_file(file).get_batch(index)])
+        if lost is not None:
+            rows = rows.filter(pa.array(~np.isin(rows["record_number"].to_numpy(), lost.record_number)))
+        numbers = rows["record_number"].to_numpy()
+        tables.append(with_source(run, unit, rows.drop_columns("record_number"), numbers))
+    data = pa.concat_tables(tables)
+    if not data.num_rows:
+        return None
+    name = f"part-{run.run_id}-{piece.number:05d}"
+    return delta.stage(run.lake.storage, SILVER, name, data, {"booking_date": piece.booking_date.isoformat()}, run.started_at)
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """Where a unit's duplicates and conflicts were written."""
+
+    duplicates: StagedFile | None
+    quarantine: StagedFile | None
+
+
+def set_aside(run: Run, unit: Unit, lost: Losers) -> SetAside:
+    """Write a unit's duplicates to the list of duplicates and its conflicts to quarantine, from the unit read once more."""
+    parsed = read(run, unit)
+    validated = transaction.validate(parsed.columns, unit.ingested.file.zone)
+    duplicate = np.flatnonzero(np.isin(parsed.record_number, lost.of(DUPLICATE)))
+    listed = validated.typed.select(["transaction_id", "amount_minor", "currency"]).take(pa.array(duplicate))
+    conflict = np.flatnonzero(np.isin(parsed.record_number, lost.of(CONFLICT)))
+    why = pa.array([[CONFLICT_REASON]] * len(conflict), pa.list_(pa.string()))
+    quarantined = quarantine_rows(parsed, validated, conflict, why)
+    return SetAside(
+        stage_rows(run, unit, DUPLICATES, listed, parsed.record_number[duplicate]),
+        stage_rows(run, unit, QUARANTINE, quarantined, parsed.record_number[conflict], "-conflicts"),
+    )

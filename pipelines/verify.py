@@ -1,0 +1,103 @@
+"""Certificates, recomputed: the chain of hashes, and every total from the tables as they are now."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.compliance import certificate as certificates
+from app.compliance.control_totals import Totals
+from app.contracts.lake import DUPLICATES, QUARANTINE, SILVER
+from app.lake.lake import Lake
+from pipelines import publish, reconcile
+from pipelines.reconcile import Tally
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What verification found of one run; no fault means that its certificate holds."""
+
+    run_id: str
+    faults: tuple[str, ...]
+
+
+def verify(lake: Lake) -> list[Verdict]:
+    """Verify every certificate of the lake, oldest first."""
+    rows = publish.runs(lake)
+    chain = _chain_faults(rows)
+    documents = {row["run_id"]: json.loads(row["certificate"]) for row in rows}
+    tallies = {run_id: Tally({f["sha256"]: f["records"] for f in _loaded(document)}) for run_id, document in documents.items()}
+    reasons: dict[str, Counter[str]] = {run_id: Counter() for run_id in documents}
+    strays = _count(lake, tallies, reasons)
+    verdicts = [
+        Verdict(run_id, (*chain.get(run_id, ()), *_total_faults(document, tallies[run_id], reasons[run_id])))
+        for run_id, document in documents.items()
+    ]
+    return [*verdicts, *(Verdict(run_id, ("the tables hold records of this run, but it has no certificate",)) for run_id in sorted(strays))]
+
+
+def _loaded(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [file for file in document["files"] if file["status"] == "loaded"]
+
+
+def _chain_faults(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """By run: what is wrong with its place in the chain."""
+    faults: dict[str, list[str]] = {}
+    previous = certificates.GENESIS
+    for sequence, row in enumerate(rows, start=1):
+        found = faults.setdefault(row["run_id"], [])
+        if row["sequence"] != sequence:
+            found.append(f"its sequence number is {row['sequence']}, {sequence} was due: a run before it is missing or stands twice")
+        if row["previous_hash"] != previous:
+            found.append("it does not carry the hash of the certificate before it")
+        if row["hash"] != certificates.chain_hash(row["previous_hash"], row["certificate"]):
+            found.append("its hash is not that of its text")
+        document = json.loads(row["certificate"])
+        if (document["run_id"], document["sequence"], document["status"]) != (row["run_id"], row["sequence"], row["status"]):
+            found.append("its text is another run's")
+        previous = row["hash"]
+    return faults
+
+
+def _count(lake: Lake, tallies: Mapping[str, Tally], reasons: Mapping[str, Counter[str]]) -> set[str]:
+    """Count the tables into the tallies; the ids of runs that have rows and no certificate."""
+    strays: set[str] = set()
+    for contract in (SILVER, QUARANTINE, DUPLICATES):
+        columns = [*reconcile.COLUMNS, "run_id", *(["reasons"] if contract is QUARANTINE else [])]
+        for batch in lake.table(contract).to_pyarrow_dataset().to_batches(columns=columns):
+            rows = pa.Table.from_batches([batch])
+            for run_id in pc.unique(rows["run_id"]).to_pylist():
+                mine = rows.filter(pc.equal(rows["run_id"], run_id))
+                if run_id not in tallies:
+                    strays.add(run_id)
+                    continue
+                tallies[run_id].add([reconcile.count_rows(reconcile.SIDES[contract.path], mine)])
+                if contract is QUARANTINE:
+                    reasons[run_id].update(pc.list_flatten(mine["reasons"]).to_pylist())
+    return strays
+
+
+def _total_faults(document: Mapping[str, Any], tally: Tally, reasons: Counter[str]) -> list[str]:
+    faults = tally.faults()
+    totals = {side: Totals() for side in reconcile.SIDES.values()}
+    for file in _loaded(document):
+        held = tally.sides[file["sha256"]]
+        for side, counted in held.items():
+            totals[side] += counted
+            if counted.records != file[side]:
+                faults.append(f"{file['uri']}: {file[side]} records were {side}, the tables hold {counted.records}")
+        for currency, amounts in file["amount_minor"].items():
+            for side, counted in held.items():
+                amount = counted.amount_minor.get(currency, 0)
+                if amount != amounts[side]:
+                    faults.append(f"{file['uri']}: {amounts[side]} minor units of {currency} were {side}, the tables hold {amount}")
+    for side, counted in totals.items():
+        if counted.records != document["totals"][side]:
+            faults.append(f"{document['totals'][side]} records were {side} in total, the tables hold {counted.records}")
+    if dict(reasons) != document["totals"]["by_reason"]:
+        faults.append("the reasons in quarantine are not those that it counts")
+    return faults

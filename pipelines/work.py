@@ -1,0 +1,121 @@
+"""What the stages of a run hand to each other: references and counts, never records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from app.readers.formats import Format
+from app.readers.parquet import RowGroups
+
+from app.compliance.control_totals import Totals
+from app.lake.delta import StagedFile
+from app.lake.lake import Lake
+from app.lake.storage import Storage
+from app.readers.parsed import Span
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every task of a run knows."""
+
+    run_id: str
+    sequence: int
+    started_at: datetime  # UTC
+    lake: Lake
+    settings: Settings
+
+    @property
+    def ingest_date(self) -> str:
+        return self.started_at.date().isoformat()
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of the landing folder. Files are numbered in the order of their URIs: that order decides which of two equals is the first."""
+
+    number: int
+    storage: Storage
+    path: str
+    size: int
+    zone: str | None  # declared for its naive timestamps
+    control_path: str | None  # the file beside it that declares its totals
+
+    @property
+    def uri(self) -> str:
+        return self.storage.uri(self.path)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a landing file is rejected whole: a stable code, and a sentence with cause and cure."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """A file that was read once from end to end: its hash, and where its units of whole records lie."""
+
+    file: SourceFile
+    sha256: str | None = None
+    already_loaded: bool = False
+    rejection: Rejection | None = None
+    format: Format = Format.CSV
+    content_path: str = ""  # in the lake: the kept file, or its decompressed bytes
+    names: tuple[str, ...] = ()  # the header of a CSV file
+    parts: tuple[Span | RowGroups, ...] = ()
+    declared: Totals | None = None  # what its control file says
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A run of whole records that one task reads. Units are numbered in the order of files and of records in them."""
+
+    number: int
+    ingested: Ingested
+    part: Span | RowGroups
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Accepted rows of one unit and one booking date: a record batch of the unit's typed file."""
+
+    booking_date: date
+    index: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Counts that the data quality figures are made of."""
+
+    readable: int = 0  # records that could be read as twelve texts
+    filled: int = 0  # required values that are there, over all readable records
+    consistent: int = 0  # readable records that pass every rule between fields
+    valid: int = 0  # records without a reason to reject them
+    timely: int = 0  # valid records that were booked at most settings.timely_hours before the run
+
+    def __add__(self, other: "Quality") -> "Quality":
+        return Quality(
+            self.readable + other.readable,
+            self.filled + other.filled,
+            self.consistent + other.consistent,
+            self.valid + other.valid,
+            self.timely + other.timely,
+        )
+
+
+@dataclass(frozen=True)
+class Bronzed:
+    """A unit after parsing and validation."""
+
+    unit: Unit
+    source: Totals
+    bronze: StagedFile | None
+    quarantine: StagedFile | None
+    batches: tuple[Batch, ...]
+    keys: tuple[int, ...]  # for each first byte of an id fingerprint, and the end: where its keys begin
+    by_reason: Mapping[str, int] = field(default_factory=dict)
+    quality: Quality = field(default_factory=Quality)

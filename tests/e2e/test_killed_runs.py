@@ -1,0 +1,91 @@
+"""Exactly once: a run that is killed at any moment and started again leaves what an unbroken run leaves."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.contracts.lake import TABLES
+from app.lake import layout
+from pipelines import publish, verify
+from tests.support.killed_run import SETTINGS
+from tests.support.lake import content, files_in, load, opened
+from tests.support.landing import ndjson_bytes, record, records, write_csv, write_parquet
+
+STAGES = ("open", "ingest", "bronze", "duplicates", "silver", "gold", "reconcile", "publish")
+RANDOM_MOMENTS = 30
+
+
+@pytest.fixture(scope="module")
+def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two earlier days' worth and one day's: three formats, faults, duplicates and conflicts."""
+    folder = tmp_path_factory.mktemp("landing")
+    write_csv(folder / "first/0.csv", records(1, 60))
+    broken = [record(n, currency="XXX") for n in range(300, 310)]
+    write_csv(folder / "day/1.csv", [*records(50, 150), *broken, record(70, amount="1.11")])
+    (folder / "day/2.ndjson").write_bytes(ndjson_bytes(records(140, 200)) + b'{"broken": \n')
+    write_parquet(folder / "day/3.parquet", [*records(190, 260), record(200, amount="2.22")])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lake = tmp_path_factory.mktemp("unbroken")
+    load(landing / "first", lake, SETTINGS)
+    load(landing / "day", lake, SETTINGS)
+    return lake
+
+
+def killed(landing: Path, lake: Path, moment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.support.killed_run", str(landing), str(lake), moment]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def is_whole_after_another_run(landing: Path, lake: Path, unbroken: Path) -> None:
+    load(landing / "day", lake, SETTINGS)
+    assert content(lake) == content(unbroken)
+    assert [v for v in verify.verify(opened(lake)) if v.faults] == []
+    nothing_is_left_over(lake)
+
+
+def nothing_is_left_over(lake: Path) -> None:
+    """Every file of the lake is in a table, is named by a certificate, or is the lake's own identity."""
+    for contract in TABLES:
+        newest = opened(lake).table(contract).version()
+        ever = {Path(uri).name for version in range(newest + 1) for uri in opened(lake).table(contract, version).file_uris()}
+        on_disk = {Path(name).name for name in files_in(lake / contract.path) if name.endswith(".parquet") and "_delta_log" not in name}
+        assert on_disk == ever, contract.path
+    last = publish.runs(opened(lake))[-1]
+    named = {f"keys/{segment['name']}" for segment in publish.certificate_of(opened(lake), last["run_id"])["keys"]}
+    assert files_in(lake / layout.OWN) == {*named, "lake.json", "lock"}
+    assert files_in(lake / layout.KEPT_FILES) == publish.loaded_files(publish.runs(opened(lake)))
+
+
+@pytest.mark.parametrize("moment", [f"{when}:{stage}" for stage in STAGES for when in ("begin", "end")])
+def test_a_run_killed_at_a_stage_boundary_is_made_good_by_the_next(landing: Path, unbroken: Path, tmp_path: Path, moment: str) -> None:
+    load(landing / "first", tmp_path, SETTINGS)
+    assert killed(landing / "day", tmp_path, moment).returncode == -9
+    is_whole_after_another_run(landing, tmp_path, unbroken)
+
+
+def test_a_run_killed_at_random_writes_is_made_good_by_the_next(landing: Path, unbroken: Path, tmp_path: Path) -> None:
+    load(landing / "first", tmp_path / "counted", SETTINGS)
+    ended = killed(landing / "day", tmp_path / "counted", "never")
+    assert ended.returncode == 0, ended.stderr
+    moments = random.Random(2026).sample(range(1, 2 * int(ended.stdout) + 1), RANDOM_MOMENTS)
+    for moment in moments:
+        lake = tmp_path / str(moment)
+        load(landing / "first", lake, SETTINGS)
+        assert killed(landing / "day", lake, f"write:{moment}").returncode == -9, moment
+        is_whole_after_another_run(landing, lake, unbroken)
+
+
+def test_a_first_run_that_is_killed_again_and_again_gets_there(landing: Path, tmp_path: Path) -> None:
+    load(landing / "day", tmp_path / "unbroken", SETTINGS)
+    for moment in (1, 3, 8, 20, 45, 70):
+        assert killed(landing / "day", tmp_path / "lake", f"write:{moment}").returncode == -9
+    load(landing / "day", tmp_path / "lake", SETTINGS)
+    assert content(tmp_path / "lake") == content(tmp_path / "unbroken")
+    nothing_is_left_over(tmp_path / "lake")

@@ -1,0 +1,60 @@
+"""Runs on lakes for tests, and what a lake says, in a form that can be compared."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from app.contracts.lake import BRONZE, DUPLICATES, QUARANTINE, RUNS, SILVER, TABLES
+from app.lake.lake import Lake, open_lake
+from app.lake.storage import Storage
+from app.settings import Settings
+from pipelines import plan
+from pipelines.executor import Executor, InProcess
+from pipelines.progress import Observer, Silent
+from pipelines.run import run
+
+NOW = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
+
+
+def load(
+    landing: Path | str,
+    lake: Path | str,
+    settings: Settings | None = None,
+    executor: Executor | None = None,
+    observer: Observer | None = None,
+    zones: tuple[str, ...] = (),
+    now: datetime = NOW,
+) -> dict[str, Any]:
+    """One run, in this process."""
+    sources = plan.source_files([str(landing)], zones, {})
+    return run(Storage(str(lake)), sources, settings or Settings(), executor or InProcess(), observer or Silent(), now)
+
+
+def opened(lake: Path | str) -> Lake:
+    return open_lake(Storage(str(lake)))
+
+
+def rows(lake: Path | str, contract: Any) -> list[dict[str, Any]]:
+    return list(opened(lake).table(contract).to_pyarrow_table().to_pylist())
+
+
+def content(lake: Path | str) -> dict[str, list[str]]:
+    """What every table but control/runs holds, without what differs from run to run (ids of runs), in one order."""
+    result = {}
+    for contract in TABLES:
+        if contract is not RUNS:
+            table: pa.Table = opened(lake).table(contract).to_pyarrow_table()
+            kept = [name for name in table.schema.names if name not in {"run_id", "ingested_at", "ingest_date"}]
+            result[contract.path] = sorted(repr(row) for row in table.select(kept).to_pylist())
+    return result
+
+
+def numbers(lake: Path | str) -> dict[str, list[int]]:
+    """Where each record number of the only file went."""
+    return {contract.path: sorted(row["record_number"] for row in rows(lake, contract)) for contract in (BRONZE, SILVER, QUARANTINE, DUPLICATES)}
+
+
+def files_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}

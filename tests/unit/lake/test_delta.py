@@ -1,0 +1,109 @@
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from app.contracts.lake import BRONZE, CHANNEL_DAILY, DUPLICATES, SILVER
+from app.lake import delta
+from app.lake.delta import Change, StagedFile
+from app.lake.storage import Storage
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    storage = Storage(str(tmp_path))
+    delta.create_if_missing(storage, CHANNEL_DAILY)
+    return storage
+
+
+def stage(storage: Storage, name: str, channels: Sequence[str | None], day: str = "2026-03-01") -> StagedFile:
+    numbers = list(range(len(channels)))
+    rows = pa.table(
+        {
+            "channel": pa.array(channels, pa.string()),
+            "currency": ["GBP"] * len(channels),
+            "transactions": numbers,
+            "value_minor": numbers,
+            "net_minor": numbers,
+            "average_minor": [float(n) for n in numbers],
+        }
+    )
+    return delta.stage(storage, CHANNEL_DAILY, name, rows, {"booking_date": day}, NOW)
+
+
+def channels(storage: Storage, version: int | None = None) -> list[str]:
+    table = delta.open_table(storage, CHANNEL_DAILY, version)
+    assert table is not None
+    return sorted(table.to_pyarrow_table()["channel"].to_pylist())
+
+
+def test_staged_files_are_not_in_the_table_until_they_are_committed(storage: Storage) -> None:
+    staged = stage(storage, "one", ["FPS"])
+    assert channels(storage) == []
+    assert delta.commit(storage, CHANNEL_DAILY, Change((staged,)), 1, "r1", NOW) == 1
+    assert channels(storage) == ["FPS"]
+
+
+def test_a_commit_is_made_once_however_often_it_is_asked_for(storage: Storage) -> None:
+    first, second = stage(storage, "one", ["FPS"]), stage(storage, "two", ["BACS"])
+    delta.commit(storage, CHANNEL_DAILY, Change((first,)), 1, "r1", NOW)
+    delta.commit(storage, CHANNEL_DAILY, Change((second,)), 2, "r2", NOW)
+    assert delta.commit(storage, CHANNEL_DAILY, Change((first,)), 1, "r1", NOW) == 1
+    assert channels(storage) == ["BACS", "FPS"]
+
+
+def test_files_come_and_go_in_one_version(storage: Storage) -> None:
+    old, other = stage(storage, "old", ["FPS"]), stage(storage, "other", ["CARD"], "2026-03-02")
+    delta.commit(storage, CHANNEL_DAILY, Change((old, other)), 1, "r1", NOW)
+    new = stage(storage, "new", ["BACS"])
+    assert delta.commit(storage, CHANNEL_DAILY, Change((new,), (old.path,)), 2, "r2", NOW) == 2
+    assert (channels(storage), channels(storage, 1)) == (["BACS", "CARD"], ["CARD", "FPS"])
+
+
+def test_statistics_have_counts_bounds_and_nulls(storage: Storage) -> None:
+    statistics = json.loads(stage(storage, "one", ["FPS", None, "BACS"]).statistics)
+    assert statistics["numRecords"] == 3
+    assert statistics["nullCount"]["channel"] == 1
+    assert (statistics["minValues"]["channel"], statistics["maxValues"]["channel"]) == ("BACS", "FPS")
+
+
+def test_the_log_holds_no_values_of_personal_columns(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    row = {
+        "transaction_id": "T1", "booked_at": NOW, "booking_date": NOW.date(), "sort_code": "990001", "account_number": "12345678",
+        "amount_minor": -150, "currency": "GBP", "country": "GB", "description": "rent", "source_uri": "file:///a", "source_sha256": "ab",
+        "record_number": 1, "run_id": "r", "ingested_at": NOW,
+    }  # fmt: skip
+    staged = delta.stage(storage, SILVER, "one", pa.Table.from_pylist([row], SILVER.schema), {"booking_date": "2026-03-01"}, NOW)
+    statistics = json.loads(staged.statistics)
+    assert "12345678" not in staged.statistics
+    assert "rent" not in staged.statistics
+    assert statistics["nullCount"]["account_number"] == 0
+    assert statistics["minValues"]["booked_at"] == "2026-03-01T00:00:00.000000Z"
+    assert statistics["maxValues"]["amount_minor"] == -150
+
+
+@pytest.mark.parametrize(("contract", "expected"), [(BRONZE, "true"), (DUPLICATES, "true"), (SILVER, None)])
+def test_append_only_tables_say_so(tmp_path: Path, contract: delta.TableContract, expected: str | None) -> None:
+    storage = Storage(str(tmp_path))
+    delta.create_if_missing(storage, contract)
+    table = delta.open_table(storage, contract)
+    assert table is not None
+    assert table.metadata().configuration.get("delta.appendOnly") == expected
+
+
+def test_rows_and_bytes_come_from_the_log(storage: Storage) -> None:
+    staged = stage(storage, "one", ["FPS", "BACS"])
+    delta.commit(storage, CHANNEL_DAILY, Change((staged,)), 1, "r1", NOW)
+    table = delta.open_table(storage, CHANNEL_DAILY)
+    assert table is not None
+    assert delta.rows_and_bytes(table) == (2, staged.size)
+
+
+def test_a_table_that_was_never_made_is_none(tmp_path: Path) -> None:
+    assert delta.open_table(Storage(str(tmp_path)), SILVER) is None
