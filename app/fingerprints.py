@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from app.columns import Bytes, Offsets, Text, from_arrow
+from app.columns import Bytes, Offsets, from_arrow
 from app.jit import inlined, kernel
 
 Words = npt.NDArray[np.uint64]
@@ -51,9 +51,11 @@ def fingerprints(typed: pa.Table, key: bytes) -> Fingerprints:
     key_words = np.frombuffer(key, dtype="<u8")
     rows = typed.num_rows
     result = Fingerprints(*(np.empty(rows, dtype=np.uint64) for _ in range(3)))
-    identifier = _read_only(from_arrow(typed["transaction_id"]))
+    identifier, *texts = (from_arrow(typed[name]) for name in ("transaction_id", *_TEXTS))
+    for text in (identifier, *texts):
+        # Some come read-only (shared memory), others not: a kernel goes over columns only if their types are the same.
+        text.data.flags.writeable = text.offsets.flags.writeable = False
     _hash_ids(identifier.data, identifier.offsets, key_words, result.id_high, result.id_low)
-    texts = [_read_only(from_arrow(typed[name])) for name in _TEXTS]
     _hash_contents(
         _int64(typed["booked_at"]),
         _int64(typed["amount_minor"]),
@@ -63,13 +65,6 @@ def fingerprints(typed: pa.Table, key: bytes) -> Fingerprints:
         result.content,
     )
     return result
-
-
-def _read_only(text: Text) -> Text:
-    """The same text as arrays of one type, which is what a kernel that goes over columns needs."""
-    data, offsets = text.data.view(), text.offsets.view()
-    data.flags.writeable = offsets.flags.writeable = False
-    return Text(data, offsets)
 
 
 def _int64(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:

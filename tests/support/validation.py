@@ -1,6 +1,7 @@
 """Short ways to say what validation is asked and what it answers."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import pyarrow as pa
 
@@ -15,7 +16,7 @@ def text(*values: str | None) -> Text:
 
 def strings(column: Text) -> list[str]:
     ends = column.offsets.tolist()
-    return [bytes(column.data[start:end]).decode() for start, end in zip(ends, ends[1:], strict=False)]
+    return [bytes(column.data[start:end]).decode() for start, end in pairwise(ends)]
 
 
 def names(codes: Codes) -> list[str | None]:

@@ -23,7 +23,7 @@ def test_eight_digits_are_an_account_number(written: str) -> None:
         ("12345678.0", "format"),
         ("1.2E+07", "format"),
         ("-1234567", "format"),
-        ("１２３４５６７８", "format"),
+        ("\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18", "format"),
         ("1234567²", "format"),
         ("00000000", "placeholder"),
     ],

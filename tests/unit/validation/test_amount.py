@@ -36,10 +36,41 @@ def test_a_plain_decimal_is_read_exactly(written: str, exponent: int, minor: int
 
 @pytest.mark.parametrize(
     "written",
-    # fmt: off
-    ["abc", "1,234.56", "1 234", " 1", "1 ", "1E5", "1e-2", "NaN", "nan", "inf", "-Infinity", ".5", "5.", ".", "-", "+", "--1", "+-1", "1-",
-     "1.2.3", "1..2", "-.5", "£1", "1.00GBP", "(1.00)", "0x10", "1_000", "１.００", "١", "1,5", "−1.00", "1.0\n", "1.\u0660"],
-    # fmt: on
+    [
+        "abc",
+        "1,234.56",
+        "1 234",
+        " 1",
+        "1 ",
+        "1E5",
+        "1e-2",
+        "NaN",
+        "nan",
+        "inf",
+        "-Infinity",
+        ".5",
+        "5.",
+        ".",
+        "-",
+        "+",
+        "--1",
+        "+-1",
+        "1-",
+        "1.2.3",
+        "1..2",
+        "-.5",
+        "£1",
+        "1.00GBP",
+        "(1.00)",
+        "0x10",
+        "1_000",
+        "\uff11.\uff10\uff10",
+        "\u0661",
+        "1,5",
+        "\u22121.00",
+        "1.0\n",
+        "1.\u0660",
+    ],
 )
 def test_anything_but_a_plain_decimal_is_refused(written: str) -> None:
     assert read(written) == (0, "amount_format")
@@ -72,7 +103,8 @@ def test_none_is_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "fault"), [("1.23456789", None), ("1.", "amount_format"), ("9" * 15, None), ("9" * 15 + "." + "9" * 9, None), ("9" * 16, "amount_range")]
+    ("written", "fault"),
+    [("1.23456789", None), ("1.", "amount_format"), ("9" * 15, None), ("9" * 15 + "." + "9" * 9, None), ("9" * 16, "amount_range")],
 )
 def test_decimals_are_not_judged_and_nothing_is_read_when_the_currency_is_not_known(written: str, fault: str | None) -> None:
     assert read(written, -1) == (0, fault)

@@ -23,7 +23,7 @@ def test_a_currency_in_force_has_its_exponent(code: str, exponent: int) -> None:
         (" GBP", "format"),
         ("£", "format"),
         ("826", "format"),
-        ("ＧＢＰ", "format"),
+        ("\uff27\uff22\uff30", "format"),
         ("GBX", "unknown"),
         ("NAN", "unknown"),
         ("DEM", "withdrawn"),

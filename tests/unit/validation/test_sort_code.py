@@ -27,8 +27,8 @@ def test_three_forms_are_one_sort_code(written: str) -> None:
         "12345O",
         "123456.0",
         "1.2E+5",
-        "１２３４５６",
-        "١٢٣٤٥٦",
+        "\uff11\uff12\uff13\uff14\uff15\uff16",
+        "\u0661\u0662\u0663\u0664\u0665\u0666",
         "12\u00a034\u00a056",
     ],
 )
