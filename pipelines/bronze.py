@@ -9,27 +9,32 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
-from app.readers.formats import Format
 
 from app import columns, fingerprints
 from app.compliance import control_totals
 from app.contracts import landing, reasons
 from app.contracts.lake import BRONZE, QUARANTINE, TYPED_SCHEMA
+from app.contracts.table import TableContract
+from app.errors import FileRejected
 from app.lake import delta, keys, layout
 from app.lake.delta import StagedFile
 from app.readers import csv, ndjson, parquet
+from app.readers.formats import Format
 from app.readers.parsed import Numbers, Parsed, Span
 from app.reference import currencies
 from app.validation import transaction
 from app.validation.transaction import Validated
-from pipelines.work import Batch, Bronzed, Quality, Run, Unit
+from pipelines.work import Batch, Bronzed, Quality, Rejection, Run, Unit
 
 OPEN = "open"
 
 
 def bronze(run: Run, unit: Unit) -> Bronzed:
     """Take one unit from bytes to bronze, quarantine and the typed rows that may become silver."""
-    parsed = read(run, unit)
+    try:
+        parsed = read(run, unit)
+    except FileRejected as error:
+        return Bronzed(unit, rejection=Rejection(error.code, error.message))
     validated = transaction.validate(parsed.columns, unit.ingested.file.zone)
     source = control_totals.of_text(
         parsed.records,
@@ -77,9 +82,7 @@ def with_source(run: Run, unit: Unit, rows: pa.Table, record_number: Numbers) ->
     return rows.append_column("record_number", pa.array(record_number, pa.int64()))
 
 
-def stage_rows(
-    run: Run, unit: Unit, contract: delta.TableContract, rows: pa.Table, record_number: Numbers, mark: str = ""
-) -> StagedFile | None:
+def stage_rows(run: Run, unit: Unit, contract: TableContract, rows: pa.Table, record_number: Numbers, mark: str = "") -> StagedFile | None:
     """Stage rows of a unit in a table that is partitioned by ingest date; None where there are none."""
     if not rows.num_rows:
         return None

@@ -27,6 +27,14 @@ app = typer.Typer(
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 FAILED, WRONG_USAGE = 1, 2
+_WIDTH = 140  # of tables that go to a file or a pipe
+
+
+def _console() -> Console:
+    """Where results are printed for people: as wide as their terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
+
 
 LakeOption = Annotated[str, typer.Option("--lake", help="The lake: a local folder, or s3://bucket/prefix.")]
 StorageOption = Annotated[
@@ -151,7 +159,7 @@ def run(
     if as_json:
         _print_json(report.document(certificate))
     else:
-        report.summary(certificate, Console())
+        report.summary(certificate, _console())
     if certificate["status"] != "succeeded" or any(file["status"] == "rejected" for file in certificate["files"]):
         raise typer.Exit(FAILED)
 
@@ -170,7 +178,7 @@ def certificate(
     opened = _lake(lake, storage_option)
     if which == "verify":
         verdicts = verify.verify(opened)
-        report.verdicts(verdicts, as_json, Console())
+        report.verdicts(verdicts, as_json, _console())
         if any(verdict.faults for verdict in verdicts):
             raise typer.Exit(FAILED)
         return
@@ -178,7 +186,7 @@ def certificate(
     if as_json:
         _print_json(document)
     else:
-        report.summary(document, Console())
+        report.summary(document, _console())
 
 
 @app.command()
@@ -198,7 +206,7 @@ def tables(lake: LakeOption, as_json: JsonOption = False, storage_option: Storag
     if as_json:
         _print_json(rows)
     else:
-        report.rows(rows, Console())
+        report.rows(rows, _console())
 
 
 @app.command()
@@ -219,4 +227,4 @@ def query(
     elif output is Format.CSV:
         report.csv_rows(table, sys.stdout)
     else:
-        report.rows(table.to_pylist(), Console(), list(table.schema.names))
+        report.rows(table.to_pylist(), _console(), list(table.schema.names))

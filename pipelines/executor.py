@@ -1,5 +1,6 @@
 """Where a stage's tasks run. A stage is a function over references; its tasks may run anywhere, in any order, and twice."""
 
+import logging
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
@@ -24,7 +25,9 @@ class InProcess:
 
 
 class RayData:
-    """A Ray Data pipeline a stage: one row an item, one task a row."""
+    """A Ray Data pipeline a stage: a row an item; a task takes one row, or a few where there are many."""
+
+    _MOST_TASKS = 64  # enough to keep a cluster's workers busy to the end; each more costs Ray tens of milliseconds
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -35,7 +38,7 @@ class RayData:
         if not items:
             return
         rows = [{"item": pickle.dumps(item)} for item in items]
-        dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+        dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), self._MOST_TASKS))
         for row in dataset.map(_Task(function), concurrency=self._settings.workers).iter_rows():
             yield pickle.loads(row["result"])
 
@@ -54,10 +57,12 @@ def start_ray(settings: Settings) -> Callable[[], None]:
     """Connect to the cluster that was named, or start one here that nobody else can reach; returns what ends it again."""
     import ray
 
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     if ray.is_initialized():
         return lambda: None
     if settings.ray_address:
-        ray.init(address=settings.ray_address, log_to_driver=False)
+        ray.init(address=settings.ray_address, log_to_driver=False, logging_level=logging.ERROR)
     else:
         ray.init(
             address="local",
@@ -65,7 +70,7 @@ def start_ray(settings: Settings) -> Callable[[], None]:
             include_dashboard=False,
             object_store_memory=settings.object_store_bytes,
             log_to_driver=False,
-            logging_level="WARNING",
+            logging_level=logging.ERROR,
         )
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from app.contracts.lake import ACCOUNT_DAILY, CHANNEL_DAILY, DATA_QUALITY_DAILY, SILVER
 from app.contracts.table import TableContract
@@ -77,7 +78,7 @@ def _rows(storage: Storage, paths: Sequence[str]) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def files_of(table: delta.DeltaTable, partition: str, values: Iterable[str]) -> dict[str, list[str]]:
+def files_of(table: DeltaTable, partition: str, values: Iterable[str]) -> dict[str, list[str]]:
     """By value of the partition column, the paths of the table's files; only for the values that are asked for."""
     actions = pa.table(table.get_add_actions(flatten=True)).select(["path", f"partition.{partition}"])
     found: dict[str, list[str]] = {value: [] for value in values}

@@ -4,13 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterator
 
-from app.readers.formats import Compression, Format
-from app.readers.parquet import RowGroups
-
 from app.compliance.control_totals import Totals
 from app.errors import FileRejected
 from app.lake import layout
 from app.readers import archive, csv, formats, ndjson, parquet
+from app.readers.formats import Compression, Format
+from app.readers.parquet import RowGroups
 from app.readers.parsed import Span
 from pipelines.work import Ingested, Rejection, Run, SourceFile
 

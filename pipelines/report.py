@@ -67,11 +67,7 @@ def find(rows: Sequence[Mapping[str, Any]], run_id: str | None) -> dict[str, Any
     for row in reversed(rows):
         if run_id in (None, row["run_id"]):
             return document(json.loads(row["certificate"])) | {"previous_hash": row["previous_hash"], "hash": row["hash"]}
-    raise LakeNotFound(
-        "the lake has no run yet"
-        if run_id is None
-        else f"the lake has no run {run_id}; `leofric query 'select run_id from control_runs'` lists them"
-    )
+    raise LakeNotFound("the lake has no run yet" if run_id is None else f"the lake has no run {run_id}; the table control_runs lists them")
 
 
 def summary(certificate: Mapping[str, Any], console: Console) -> None:

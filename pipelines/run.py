@@ -127,7 +127,7 @@ def _bronze(day: Day) -> None:
     with day.stages.stage("bronze", len(units)) as gather:
         bronzed = gather(day.executor.map(partial(bronze.bronze, day.run), units))
     bronzed.sort(key=lambda b: b.unit.number)
-    _check_declared(day, bronzed)
+    _reject_late(day, bronzed)
     accepted = {file.file.number for file in _loading(day.files)}
     for unit in bronzed:
         staged = [(BRONZE.path, unit.bronze), (QUARANTINE.path, unit.quarantine)]
@@ -139,18 +139,26 @@ def _bronze(day: Day) -> None:
             day.run.lake.storage.delete([f"{table}/{file.path}" for table, file in staged if file is not None])
 
 
-def _check_declared(day: Day, units: Sequence[Bronzed]) -> None:
-    """Reject the files whose declared totals are not what was read."""
+def _reject_late(day: Day, units: Sequence[Bronzed]) -> None:
+    """Reject the files that turned out damaged, and those whose declared totals are not what was read."""
     for index, file in enumerate(day.files):
-        if file.declared is None or file.rejection is not None or file.already_loaded:
+        if file.rejection is not None or file.already_loaded:
             continue
-        read = total(unit.source for unit in units if unit.unit.ingested.file.number == file.file.number)
-        if read != Totals(file.declared.records, dict(sorted(file.declared.amount_minor.items()))):
-            message = (
-                f"{file.file.uri} holds {read.records} records and {dict(read.amount_minor)} minor units, but its control file declares"
-                f" {file.declared.records} and {dict(file.declared.amount_minor)}; have it delivered again, complete"
-            )
-            day.files[index] = replace(file, rejection=Rejection("control_total_mismatch", message))
+        mine = [unit for unit in units if unit.unit.ingested.file.number == file.file.number]
+        damaged = next((unit.rejection for unit in mine if unit.rejection is not None), None)
+        rejection = damaged or _declared_otherwise(file, total(unit.source for unit in mine))
+        if rejection is not None:
+            day.files[index] = replace(file, rejection=rejection)
+
+
+def _declared_otherwise(file: Ingested, read: Totals) -> Rejection | None:
+    if file.declared is None or read == Totals(file.declared.records, dict(sorted(file.declared.amount_minor.items()))):
+        return None
+    message = (
+        f"{file.file.uri} holds {read.records} records and {dict(read.amount_minor)} minor units, but its control file declares"
+        f" {file.declared.records} and {dict(file.declared.amount_minor)}; have it delivered again, complete"
+    )
+    return Rejection("control_total_mismatch", message)
 
 
 def _duplicates(day: Day) -> None:
@@ -233,7 +241,9 @@ def _outcome(file: Ingested, sources: dict[str, Totals], tally: Tally) -> FileOu
         return FileOutcome(*known, "rejected", (file.rejection.code, file.rejection.message))
     if file.already_loaded:
         return FileOutcome(*known, "already_loaded")
-    return FileOutcome(*known, "loaded", None, sources[str(file.sha256)], **tally.sides[str(file.sha256)])
+    sides = tally.sides[str(file.sha256)]
+    source = sources[str(file.sha256)]
+    return FileOutcome(*known, "loaded", None, source, sides["accepted"], sides["quarantined"], sides["duplicates"])
 
 
 def _certificate(day: Day, outcomes: Sequence[FileOutcome], recovered: Sequence[str]) -> dict[str, Any]:

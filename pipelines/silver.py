@@ -28,7 +28,8 @@ class Losers:
     verdict: npt.NDArray[np.uint8]
 
     def of(self, verdict: int) -> npt.NDArray[np.int64]:
-        return self.record_number[self.verdict == verdict]
+        chosen: npt.NDArray[np.int64] = self.record_number[self.verdict == verdict]
+        return chosen
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Piece:
 
 def losers(settled: Sequence[Settled]) -> dict[int, Losers]:
     """By unit number, what the ranges settled."""
-    if not settled:
+    if not any(len(part.unit) for part in settled):
         return {}
     unit = np.concatenate([part.unit for part in settled])
     number = np.concatenate([part.record_number for part in settled])

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from app.readers.formats import Format
-from app.readers.parquet import RowGroups
-
 from app.compliance.control_totals import Totals
 from app.lake.delta import StagedFile
 from app.lake.lake import Lake
 from app.lake.storage import Storage
+from app.readers.formats import Format
+from app.readers.parquet import RowGroups
 from app.readers.parsed import Span
 from app.settings import Settings
 
@@ -112,10 +111,11 @@ class Bronzed:
     """A unit after parsing and validation."""
 
     unit: Unit
-    source: Totals
-    bronze: StagedFile | None
-    quarantine: StagedFile | None
-    batches: tuple[Batch, ...]
-    keys: tuple[int, ...]  # for each first byte of an id fingerprint, and the end: where its keys begin
+    source: Totals = field(default_factory=Totals)
+    bronze: StagedFile | None = None
+    quarantine: StagedFile | None = None
+    batches: tuple[Batch, ...] = ()
+    keys: tuple[int, ...] = ()  # for each first byte of an id fingerprint, and the end: where its keys begin
     by_reason: Mapping[str, int] = field(default_factory=dict)
     quality: Quality = field(default_factory=Quality)
+    rejection: Rejection | None = None  # why the whole file must be rejected after all

@@ -46,7 +46,6 @@ PAYUK = "Pay.UK, Validating account numbers"
 REASONS = (
     # A record that cannot be read at all
     Reason("record_empty", "The line is empty: a record of twelve fields was due.", RFC4180, ""),
-    Reason("record_length", "The record is longer than a record may be.", LANDING, "a quoted field of 2 MiB"),
     Reason("field_count", "The record has fewer or more fields than the header.", RFC4180, "a,b,c under twelve names"),
     Reason("quote_unclosed", "A quoted field is never closed.", RFC4180, 'a,"b'),
     Reason("quote_misplaced", "A quote stands inside an unquoted field, or text follows a closing quote.", RFC4180, 'a,b"c or a,"b"c'),
@@ -139,8 +138,8 @@ def reason_of(code: str) -> Reason:
 def fault_numbers(field: str, *faults: str) -> Codes:
     """The numbers of a field's faults, for a kernel that counts faults from 1: entry 0 is 0, "nothing to object".
 
-    Kernels get numbers only this way, as an argument: compiled code outlives an edit of this list. ``missing`` is no
-    fault of a field that may be empty: its number is 0 there.
+    Kernels get numbers only this way, as an argument, so that one kernel serves several fields. ``missing`` is no fault of a
+    field that may be empty: its number is 0 there.
     """
     codes = [f"{field}_{fault}" for fault in faults]
     numbers = [0 if code.endswith("_missing") and code not in _NUMBERS else _NUMBERS[code] for code in codes]

@@ -89,9 +89,13 @@ def check_names(names: list[str]) -> None:
     hints = [f"{name!r}" + "".join(f" (is it {near}?)" for near in difflib.get_close_matches(name, missing, 1)) for name in unknown]
     if missing:
         also = f"; it has {', '.join(hints)} instead" if hints else ""
-        raise FileRejected("header_column_missing", f"the header lacks {', '.join(missing)}{also}; all twelve columns are needed, empty or not")
+        raise FileRejected(
+            "header_column_missing", f"the header lacks {', '.join(missing)}{also}; all twelve columns are needed, empty or not"
+        )
     if unknown:
-        raise FileRejected("header_column_unknown", f"the header has {', '.join(hints)}, which the landing contract does not know; leave it out")
+        raise FileRejected(
+            "header_column_unknown", f"the header has {', '.join(hints)}, which the landing contract does not know; leave it out"
+        )
 
 
 def parse(data: bytes | memoryview, names: tuple[str, ...], first_record_number: int) -> Parsed:
@@ -105,12 +109,8 @@ def parse(data: bytes | memoryview, names: tuple[str, ...], first_record_number:
     escaped = np.zeros(most, dtype=np.uint16)
     row_number, fault_number = (np.empty(most, dtype=np.int64) for _ in range(2))
     fault_code = np.empty(most, dtype=np.uint8)
-    rows, faults = _parse(
-        buffer, begin, stop, escaped, row_begin, row_stop, row_number, fault_begin, fault_stop, fault_number, fault_code
-    )
-    columns = {
-        name: arrow_column(buffer, begin[i, :rows], stop[i, :rows], escaped[:rows], i) for i, name in enumerate(names)
-    }
+    rows, faults = _parse(buffer, begin, stop, escaped, row_begin, row_stop, row_number, fault_begin, fault_stop, fault_number, fault_code)
+    columns = {name: arrow_column(buffer, begin[i, :rows], stop[i, :rows], escaped[:rows], i) for i, name in enumerate(names)}
     bad = Spans(buffer, fault_begin[:faults], fault_stop[:faults])
     return Parsed(
         pa.table([columns[name] for name in NAMES], schema=SCHEMA),

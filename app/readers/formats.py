@@ -45,7 +45,8 @@ def of_name(name: str) -> tuple[Format, Compression]:
             return form, compression
     raise FileRejected(
         "format_unknown",
-        f"the name {name.rpartition('/')[2]} does not say what the file is; name it .csv, .ndjson, .jsonl or .parquet, with .gz or .zst if it is packed",
+        f"the name {name.rpartition('/')[2]} does not say what the file is; name it .csv, .ndjson, .jsonl or .parquet,"
+        " with .gz or .zst if it is packed",
     )
 
 
@@ -57,7 +58,9 @@ def check_magic(head: bytes, form: Format, compression: Compression) -> None:
     due = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}.get(compression, "Parquet" if form is Format.PARQUET else None)
     if seen != due:
         what = f"is {seen}" if seen else f"is not {due}"
-        raise FileRejected("format_mismatch", f"the file {what} by its first bytes, and its name says otherwise; deliver it under its right name")
+        raise FileRejected(
+            "format_mismatch", f"the file {what} by its first bytes, and its name says otherwise; deliver it under its right name"
+        )
     for mark, encoding in _UNICODE:
         if head.startswith(mark):
             raise FileRejected("encoding_unsupported", f"the file is {encoding}; write it as UTF-8")

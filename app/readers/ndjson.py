@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from app.columns import Bytes
 from app.contracts.landing import NAMES, SCHEMA
-from app.contracts.reasons import number_of
+from app.contracts.reasons import Codes, number_of
 from app.errors import FileRejected
 from app.jit import inlined, kernel
 from app.readers import utf8
@@ -89,9 +89,7 @@ def parse(data: bytes | memoryview, first_record_number: int) -> Parsed:
     extended = _read_slowly(buffer, line_begin, line_stop, slow, begin, stop, present, code)
     rows = np.flatnonzero(code == 0)
     plain = np.zeros(len(rows), dtype=np.uint16)
-    columns = [
-        arrow_column(extended, begin[i, rows], stop[i, rows], plain, 0, _null(present[rows], i)) for i in range(len(NAMES))
-    ]
+    columns = [arrow_column(extended, begin[i, rows], stop[i, rows], plain, 0, _null(present[rows], i)) for i in range(len(NAMES))]
     faults = np.flatnonzero(code)
     raw = Spans(buffer, line_begin, line_stop)
     return Parsed(
@@ -121,7 +119,14 @@ def _lines(buffer: Bytes) -> tuple[Places, Places]:
 
 
 def _read_slowly(
-    buffer: Bytes, line_begin: Places, line_stop: Places, rows: npt.NDArray[np.int64], begin: Places, stop: Places, present: Bits, code: Bits
+    buffer: Bytes,
+    line_begin: Places,
+    line_stop: Places,
+    rows: npt.NDArray[np.int64],
+    begin: Places,
+    stop: Places,
+    present: Bits,
+    code: Codes,
 ) -> Bytes:
     """Read the odd lines; their texts go behind the unit's bytes, and their places to where the fast path puts its own."""
     texts: list[bytes] = []
@@ -164,9 +169,7 @@ def read_line(raw: bytes) -> Line | str:
     if b"\0" in raw:
         return "nul"
     try:
-        found = json.loads(
-            raw.decode(), object_pairs_hook=_Pairs, parse_float=_Digits, parse_int=_Digits, parse_constant=_constant
-        )
+        found = json.loads(raw.decode(), object_pairs_hook=_Pairs, parse_float=_Digits, parse_int=_Digits, parse_constant=_constant)
     except UnicodeDecodeError:
         return "encoding"
     except (ValueError, RecursionError):
@@ -270,7 +273,9 @@ def _read_fast(
             break
         if data[i] != 44:  # ,
             return False
-    return _blanks(data, i + 1, end) == end and (high < 128 or utf8.valid(data, at, end))
+    if high >= 128 and not utf8.valid(data, at, end):
+        return False
+    return _blanks(data, i + 1, end) == end
 
 
 @inlined

@@ -53,7 +53,9 @@ def _check_schema(schema: pa.Schema) -> None:
     for field in schema:
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-            raise FileRejected("column_type", f"column {field.name} is {field.type}; the landing contract reads text: write all twelve columns as strings")
+            raise FileRejected(
+                "column_type", f"column {field.name} is {field.type}; the landing contract reads text: write all twelve columns as strings"
+            )
 
 
 @contextmanager

@@ -19,12 +19,14 @@ _LF, _CR, _QUOTE, _COMMA = 10, 13, 34, 44
 
 
 @inlined
-def next_record(data: Bytes, at: int, end: int, final: bool, begin: Places, stop: Places, names: int) -> tuple[int, int, int, int, int, int]:
+def next_record(
+    data: Bytes, at: int, end: int, final: bool, begin: Places, stop: Places, names: int
+) -> tuple[int, int, int, int, int, int]:
     """Read the record that begins at ``at`` in ``data[:end]``; ``final``: the file ends at ``end``.
 
-    Returns its code (0, a fault's number, or INCOMPLETE), where its content ends, where the next record begins, how many fields it has, which
-    of them (by bit) have doubled quotes, and HAS_HIGH, HAS_NUL. The places of the fields go to ``begin`` and ``stop`` as far as there is
-    room; a record with another number of fields than ``names`` has the fault field_count.
+    Returns its code (0, a fault's number, or INCOMPLETE), where its content ends, where the next record begins, how many fields
+    it has, which of them (by bit) have doubled quotes, and HAS_HIGH, HAS_NUL. The places of the fields go to ``begin`` and
+    ``stop`` as far as there is room; a record with another number of fields than ``names`` has the fault field_count.
     """
     field = 0
     quotes = 0

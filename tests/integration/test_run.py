@@ -194,7 +194,7 @@ def test_data_quality_has_numerator_and_denominator_of_every_dimension(tmp_path:
         tmp_path / "landing/a.csv",
         [record(1), record(1), record(2, amount=""), record(3, amount="1.234"), record(4, timestamp="2020-01-01T00:00:00Z")],
     )
-    load(tmp_path / "landing", tmp_path / "lake")
+    load(tmp_path / "landing", tmp_path / "lake", now=NOW - timedelta(days=1))
     quality = {row["dimension"]: (row["numerator"], row["denominator"]) for row in rows(tmp_path / "lake", DATA_QUALITY_DAILY)}
     assert quality == {"completeness": (34, 35), "validity": (3, 5), "consistency": (4, 5), "uniqueness": (2, 3), "timeliness": (2, 3)}
 

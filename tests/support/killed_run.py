@@ -1,7 +1,7 @@
 """A run that kills itself with SIGKILL at a chosen moment: ``python -m tests.support.killed_run LANDING LAKE MOMENT``.
 
-MOMENT is ``begin:STAGE``, ``end:STAGE``, or ``write:N``: right before (N odd) or right after (N even) write number (N + 1) // 2 to storage or
-to a Delta log. ``never`` lets the run end and prints how many writes it made.
+MOMENT is ``begin:STAGE``, ``end:STAGE``, or ``write:N``: right before (N odd) or right after (N even) write number (N + 1) // 2
+to storage or to a Delta log. ``never`` lets the run end and prints how many writes it made.
 """
 
 import os

@@ -53,7 +53,9 @@ def content(lake: Path | str) -> dict[str, list[str]]:
 
 def numbers(lake: Path | str) -> dict[str, list[int]]:
     """Where each record number of the only file went."""
-    return {contract.path: sorted(row["record_number"] for row in rows(lake, contract)) for contract in (BRONZE, SILVER, QUARANTINE, DUPLICATES)}
+    return {
+        contract.path: sorted(row["record_number"] for row in rows(lake, contract)) for contract in (BRONZE, SILVER, QUARANTINE, DUPLICATES)
+    }
 
 
 def files_in(folder: Path) -> set[str]:

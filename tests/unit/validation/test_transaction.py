@@ -8,6 +8,7 @@ from app.contracts.lake import TYPED, TYPED_SCHEMA
 from app.contracts.landing import NAMES, SCHEMA
 from app.contracts.reasons import CODES, REASONS, Reason, Severity, fault_numbers, number_of
 from app.errors import UsageError
+from app.validation import timestamp
 from app.validation.transaction import RULES, inconsistent, reasons, validate
 from tests.support.landing import record
 from tests.support.validation import landing_table, names
@@ -62,7 +63,6 @@ EXAMPLES = {
 # Faults of whole records are found by readers, conflicts of identifiers by the lake.
 NOT_FROM_VALIDATION = {
     "record_empty",
-    "record_length",
     "field_count",
     "quote_unclosed",
     "quote_misplaced",
@@ -191,6 +191,18 @@ def test_accepted_rows_have_nulls_only_where_the_contract_lets_them_be_empty() -
     typed.validate(full=True)
     for column in TYPED:
         assert (typed[column.name].null_count > 0) == column.nullable
+
+
+def test_memory_that_must_not_be_written_is_judged_like_any_other_and_by_the_same_machine_code() -> None:
+    table = landing_table([record(1), record(2, channel="")])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    read_only = pa.ipc.open_stream(pa.py_buffer(sink.getvalue().to_pybytes())).read_all()
+    expected = validate(table).typed
+    compiled = len(timestamp._check.signatures)  # type: ignore[attr-defined]
+    assert validate(read_only).typed.equals(expected)
+    assert len(timestamp._check.signatures) == compiled  # type: ignore[attr-defined]
 
 
 def test_no_records_are_no_trouble() -> None:
