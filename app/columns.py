@@ -1,6 +1,7 @@
 """Text columns as kernels see them: bytes and offsets, shared with Arrow and not copied."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,10 @@ Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
+Array = TypeVar("Array", bound=npt.NDArray[np.generic])
+
 _EMPTY = np.zeros(1, dtype=np.uint8)
+_EMPTY.flags.writeable = False
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,16 @@ def from_arrow(column: pa.StringArray | pa.ChunkedArray) -> Text:
         column = column.fill_null("")
     _, offsets, data = column.buffers()
     if offsets is None or len(column) == 0:
-        return Text(_EMPTY, np.zeros(1, dtype=np.int32))
+        return Text(_EMPTY, read_only(np.zeros(1, dtype=np.int32)))
     view = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
-    return Text(np.frombuffer(data, dtype=np.uint8) if data is not None and data.size else _EMPTY, view)
+    return Text(read_only(np.frombuffer(data, dtype=np.uint8)) if data is not None and data.size else _EMPTY, read_only(view))
+
+
+def read_only(array: Array) -> Array:
+    """The same memory, not to be written: kernels are compiled for one kind of array, and this is the one they get."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def to_arrow(text: Text, null: Mask | None = None) -> pa.StringArray:

@@ -52,9 +52,6 @@ def fingerprints(typed: pa.Table, key: bytes) -> Fingerprints:
     rows = typed.num_rows
     result = Fingerprints(*(np.empty(rows, dtype=np.uint64) for _ in range(3)))
     identifier, *texts = (from_arrow(typed[name]) for name in ("transaction_id", *_TEXTS))
-    for text in (identifier, *texts):
-        # Some come read-only (shared memory), others not: a kernel goes over columns only if their types are the same.
-        text.data.flags.writeable = text.offsets.flags.writeable = False
     _hash_ids(identifier.data, identifier.offsets, key_words, result.id_high, result.id_low)
     _hash_contents(
         _int64(typed["booked_at"]),

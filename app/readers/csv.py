@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from app.columns import Bytes
+from app.columns import Bytes, read_only
 from app.contracts.landing import NAMES, SCHEMA
 from app.contracts.reasons import Codes, number_of
 from app.errors import FileRejected
@@ -102,7 +102,7 @@ def parse(data: bytes | memoryview, names: tuple[str, ...], first_record_number:
     """The records of a span's bytes; ``names`` are the header's, in its order."""
     if len(data) > MAX_UNIT_BYTES:
         raise ValueError(f"a unit of {len(data)} bytes is too large for 32-bit offsets")
-    buffer = np.frombuffer(data, dtype=np.uint8) if len(data) else np.zeros(0, dtype=np.uint8)
+    buffer = read_only(np.frombuffer(data, dtype=np.uint8) if len(data) else np.zeros(0, dtype=np.uint8))
     most = int(np.count_nonzero(buffer == 10)) + 1
     begin, stop = (np.empty((len(names), most), dtype=np.int32) for _ in range(2))
     row_begin, row_stop, fault_begin, fault_stop = (np.empty(most, dtype=np.int32) for _ in range(4))

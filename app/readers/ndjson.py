@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from app.columns import Bytes
+from app.columns import Bytes, read_only
 from app.contracts.landing import NAMES, SCHEMA
 from app.contracts.reasons import Codes, number_of
 from app.errors import FileRejected
@@ -77,7 +77,7 @@ def _not_ndjson() -> FileRejected:
 
 def parse(data: bytes | memoryview, first_record_number: int) -> Parsed:
     """The records of a span's bytes."""
-    buffer = np.frombuffer(data, dtype=np.uint8) if len(data) else np.zeros(0, dtype=np.uint8)
+    buffer = read_only(np.frombuffer(data, dtype=np.uint8) if len(data) else np.zeros(0, dtype=np.uint8))
     line_begin, line_stop = _lines(buffer)
     count = len(line_begin)
     begin, stop = (np.zeros((len(NAMES), count), dtype=np.int32) for _ in range(2))
@@ -145,7 +145,7 @@ def _read_slowly(
                 present[row] |= 1 << i
     if at > MAX_UNIT_BYTES:
         raise ValueError(f"a unit of {at} bytes is too large for 32-bit offsets")
-    return np.concatenate([buffer, np.frombuffer(b"".join(texts), dtype=np.uint8)]) if texts else buffer
+    return read_only(np.concatenate([buffer, np.frombuffer(b"".join(texts), dtype=np.uint8)])) if texts else buffer
 
 
 class _Digits(str):

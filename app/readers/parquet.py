@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.columns import Bytes, Offsets
+from app.columns import Bytes, Offsets, from_arrow
 from app.contracts.landing import NAMES, SCHEMA
 from app.contracts.reasons import Codes, number_of
 from app.errors import FileRejected
@@ -73,10 +73,8 @@ def parse(file: pa.NativeFile, unit: RowGroups) -> Parsed:
         columns = [_as_strings(table[name]) for name in NAMES]
     code = np.zeros(unit.records, dtype=np.uint8)
     for column in columns:
-        _, offsets, data = column.buffers()
-        if data is not None and data.size:
-            places = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
-            _check(np.frombuffer(data, dtype=np.uint8), places, code)
+        text = from_arrow(column)
+        _check(text.data, text.offsets, code)
     whole = pa.table(columns, schema=SCHEMA)
     rows, faults = np.flatnonzero(code == 0), np.flatnonzero(code)
     return Parsed(

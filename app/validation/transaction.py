@@ -70,9 +70,6 @@ def validate(columns: pa.Table, zone: str | None = None) -> Validated:
     zone. The same call serves a million rows and one.
     """
     texts = {name: from_arrow(columns[name]) for name in NAMES}
-    for text in texts.values():
-        # Some come read-only (shared memory), others not: kernels would be compiled for every mixture.
-        text.data.flags.writeable = text.offsets.flags.writeable = False
     codes: dict[str, Codes] = {}
     codes["transaction_id"] = transaction_id.check(texts["transaction_id"])
     instants, codes["timestamp"] = timestamp.check(texts["timestamp"], None if zone is None else zone_of(zone))

@@ -42,10 +42,15 @@ def rows(lake: Path | str, contract: Any) -> list[dict[str, Any]]:
 
 def content(lake: Path | str) -> dict[str, list[str]]:
     """What every table but control/runs holds, without what differs from run to run (ids of runs), in one order."""
+    return content_of(Storage(str(lake)))
+
+
+def content_of(storage: Storage) -> dict[str, list[str]]:
+    """The same of a lake in any storage."""
     result = {}
     for contract in TABLES:
         if contract is not RUNS:
-            table: pa.Table = opened(lake).table(contract).to_pyarrow_table()
+            table: pa.Table = open_lake(storage).table(contract).to_pyarrow_table()
             kept = [name for name in table.schema.names if name not in {"run_id", "ingested_at", "ingest_date"}]
             result[contract.path] = sorted(repr(row) for row in table.select(kept).to_pylist())
     return result
