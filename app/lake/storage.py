@@ -4,6 +4,7 @@ Both kinds are reached through the object-store library that Delta Lake itself i
 Every ``put`` is atomic: a reader sees all of an object or nothing of it.
 """
 
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,7 +50,9 @@ class Storage:
     @cached_property
     def _store(self) -> ObjectStore:
         if self.is_local:
-            return LocalStore(Path(self.root).absolute(), mkdir=True)
+            if not Path(self.root).is_dir():
+                raise FileNotFoundError(self.root)
+            return LocalStore(Path(self.root).absolute())
         if not self.root.startswith("s3://"):
             raise UsageError(f"{self.root}: a location is a local folder or s3://bucket/prefix")
         options = {key.lower(): value for key, value in self.options.items()}
@@ -105,7 +108,7 @@ class Storage:
         """The object as a readable, seekable Arrow file."""
         if self.is_local:
             return pa.OSFile(str(self.local_path(path)))
-        return pa.PythonFile(obstore.open_reader(self._store, path), mode="r")
+        return pa.PythonFile(_Ranges(self, path), mode="r")
 
     def put(self, path: str, data: bytes | pa.Buffer) -> None:
         """Write or replace an object, atomically."""
@@ -151,6 +154,36 @@ class Storage:
         self.delete([entry.path for entry in self.entries(prefix)])
         if self.is_local:
             _remove_empty_folders(self.local_path(prefix))
+
+
+class _Ranges(io.RawIOBase):
+    """An object as a file, each read a range of it."""
+
+    def __init__(self, storage: Storage, path: str) -> None:
+        self._storage = storage
+        self._path = path
+        self._size = storage.size(path)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(self._size - self._at, 0)
+        length = left if size is None or size < 0 else min(size, left)
+        data = bytes(self._storage.read_range(self._path, self._at, length))
+        self._at += length
+        return data
 
 
 def _remove_empty_folders(folder: Path) -> None:

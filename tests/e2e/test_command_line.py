@@ -17,6 +17,9 @@ from tests.support.lake import content, load, rows
 from tests.support.landing import csv_bytes, record, records, write_csv, write_parquet
 
 
+SMALL_UNITS = {"LEOFRIC_UNIT_BYTES": "3000"}
+
+
 def leofric(*words: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipelines", *map(str, words)]
     paths = {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -122,7 +125,7 @@ def test_help_does_not_import_ray() -> None:
 def test_two_runs_at_once_on_one_lake_both_end_well_or_one_says_that_it_is_busy(landing: Path, lake: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.support.one_run", str(landing), str(tmp_path)]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate()[1] for process in both]
+    said = [process.communicate()[1] for process in both]  # which also closes their pipes
     failed = [text for process, text in zip(both, said, strict=True) if process.returncode != 0]
     assert len(failed) < 2
     assert all("another run holds the lake" in text for text in failed)
@@ -130,16 +133,15 @@ def test_two_runs_at_once_on_one_lake_both_end_well_or_one_says_that_it_is_busy(
 
 
 def test_a_worker_that_is_killed_is_replaced_and_the_run_goes_on(landing: Path, lake: Path, tmp_path: Path) -> None:
-    run = subprocess.Popen(
-        [sys.executable, "-m", "pipelines", "run", str(landing), "--lake", str(tmp_path), "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"LEOFRIC_UNIT_BYTES": "3000"},
-    )  # fmt: skip
-    killed = 0
-    assert run.stderr is not None
-    for line in run.stderr:
-        if line.startswith(("open", "ingest")):
-            killed += _kill_a_worker_of(run.pid)
-    assert run.wait() == 0
+    command = [sys.executable, "-m", "pipelines", "run", str(landing), "--lake", str(tmp_path), "--json"]
+    said, killed = [], 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ | SMALL_UNITS) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            said.append(line)
+            if line.startswith(("open", "ingest")):
+                killed += _kill_a_worker_of(run.pid)
+    assert run.returncode == 0, "".join(said)
     assert killed > 0
     assert content(tmp_path) == content(lake)
 
@@ -149,7 +151,7 @@ def _kill_a_worker_of(driver: int) -> int:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 name = (folder / "cmdline").read_bytes()
-                if b"ray::" in name and b"IDLE" not in name and _descends(int(folder.name), driver):
+                if name.startswith(b"ray::Map") and _descends(int(folder.name), driver):
                     os.kill(int(folder.name), signal.SIGKILL)
                     return 1
             except (FileNotFoundError, ProcessLookupError):
