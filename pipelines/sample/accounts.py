@@ -1,0 +1,78 @@
+"""Who banks with the sample society, and whom they pay."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Strings = npt.NDArray[np.str_]
+Numbers = npt.NDArray[np.int64]
+
+# Structures that leave room for digits only after the bank code, so that an IBAN is its country, check digits and a body.
+_IBAN_BODIES = {"DE": ("", 18), "FR": ("", 23), "ES": ("", 20), "NL": ("INGB", 10), "IE": ("AIBK", 14), "PL": ("", 24)}
+_RESERVED = 400  # accounts without ordinary payments: typologies are planted there
+
+
+@dataclass(frozen=True)
+class Society:
+    """The society's accounts and the outside world, as arrays."""
+
+    sort_codes: Strings
+    numbers: Strings
+    weights: npt.NDArray[np.float64]  # how busy each ordinary account is; sums to 1
+    savings: Numbers  # positions of savings accounts; each belongs to the current account of the same rank
+    current: Numbers
+    business: Numbers
+    reserved: Numbers
+    outside_sort_codes: Strings
+    outside_numbers: Strings
+    ibans: Strings
+    iban_countries: Strings
+
+
+def society(rng: np.random.Generator, rows: int) -> Society:
+    """A society of a size that makes about forty payments an account and week."""
+    count = max(rows // 40, 200) + _RESERVED
+    numbers = _digits(rng.choice(90_000_000, count, replace=False) + 1_000, 8)  # some have leading zeros
+    sort_codes = np.array(["990101", "990102", "990203", "990304"])[rng.integers(0, 4, count)]
+    ordinary = count - _RESERVED
+    busy = rng.pareto(1.6, ordinary) + 0.2
+    savings_count = ordinary // 5
+    outside = max(rows // 20, 400)
+    ibans, countries = _ibans(rng, max(rows // 400, 60))
+    return Society(
+        sort_codes,
+        numbers,
+        busy / busy.sum(),
+        np.arange(savings_count),
+        np.arange(savings_count, ordinary - ordinary // 12),
+        np.arange(ordinary - ordinary // 12, ordinary),
+        np.arange(ordinary, count),
+        np.array(["995001", "995002", "996010", "997020", "998030"])[rng.integers(0, 5, outside)],
+        _digits(rng.choice(90_000_000, outside, replace=False) + 1_000, 8),
+        ibans,
+        countries,
+    )
+
+
+def _digits(values: Numbers, width: int) -> Strings:
+    return np.char.zfill(values.astype(np.str_), width)
+
+
+def _ibans(rng: np.random.Generator, count: int) -> tuple[Strings, Strings]:
+    """Valid IBANs of several countries (ISO 13616, mod 97-10)."""
+    countries = np.array(sorted(_IBAN_BODIES))[rng.integers(0, len(_IBAN_BODIES), count)]
+    return np.array([iban(country, rng) for country in countries.tolist()]), countries
+
+
+def iban(country: str, rng: np.random.Generator) -> str:
+    """One valid IBAN."""
+    bank, digits = _IBAN_BODIES[country]
+    body = bank + "".join(rng.integers(0, 10, digits).astype(str))
+    return with_check_digits(country, body)
+
+
+def with_check_digits(country: str, body: str) -> str:
+    """Country, check digits, body."""
+    number = int("".join(str(int(character, 36)) for character in f"{body}{country}00"))
+    return f"{country}{98 - number % 97:02d}{body}"
