@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from enum import StrEnum
 from functools import wraps
 from importlib.metadata import version
@@ -90,7 +91,12 @@ def _lake(root: str, options: list[str] | None) -> "Lake":
 
 
 def _print_json(document: object) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+
+def _plain(value: object) -> object:
+    """What JSON has no form for: whole decimals (sums in SQL) are numbers, all else is its text."""
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else str(value)
 
 
 def _version(wanted: bool) -> None:

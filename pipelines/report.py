@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -113,7 +114,7 @@ def rows(items: Sequence[Mapping[str, Any]], console: Console, names: Sequence[s
         return
     table = Table()
     for name in names:
-        numeric = bool(items) and all(isinstance(item[name], int | float) for item in items)
+        numeric = bool(items) and all(isinstance(item[name], int | float | Decimal) for item in items)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for item in items:
         table.add_row(*(_cell(item[name]) for name in names))
@@ -123,7 +124,7 @@ def rows(items: Sequence[Mapping[str, Any]], console: Console, names: Sequence[s
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return f"{value:,}"
     return str(value).replace("[", "\\[")
 

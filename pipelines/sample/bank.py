@@ -16,7 +16,8 @@ _DEFECTIVE = 0.003  # share of records
 _REPEATED = 0.001
 _PLAIN = {
     "sort_code": "990101", "account_number": "00012345", "counterparty_sort_code": "995001", "counterparty_account": "00067890",
-    "counterparty_iban": "", "amount_minor": 1234, "amount": None, "currency": "GBP", "channel": "FPS", "country": "GB", "description": "plain",
+    "counterparty_iban": "", "amount_minor": 1234, "amount": None, "currency": "GBP",
+    "channel": "FPS", "country": "GB", "description": "plain",
 }  # fmt: skip
 _MOST_INSTANCES = 30
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from app.contracts.landing import NAMES
 from app.contracts.reasons import REASONS, Severity
 
-Record = Mapping[str, str]
+Record = dict[str, str]
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Finished:
 
     @property
     def records(self) -> int:
-        return self.payments.num_rows + len(self.raw)
+        return len(self.fate) + len(self.raw)
 
     def row_numbers(self) -> npt.NDArray[np.int64]:
         """The record number of each row."""

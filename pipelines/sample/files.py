@@ -31,7 +31,7 @@ def landing(payments: pa.Table, *, local_time: bool, dashes: bool) -> pa.Table:
 
 def _timestamps(booked: pa.ChunkedArray, *, local_time: bool) -> pa.ChunkedArray:
     shifted = pc.add(booked, _LONDON_SUMMER) if local_time else booked
-    text = pc.strftime(shifted.cast(pa.timestamp("us")), "%Y-%m-%dT%H:%M:%S")
+    text = pc.strftime(shifted.cast(pa.timestamp("us")).cast(pa.timestamp("s"), safe=False), "%Y-%m-%dT%H:%M:%S")
     return pc.binary_join_element_wise(text, "+01:00" if local_time else "Z", "")
 
 
@@ -54,11 +54,11 @@ def _with_point(digits: pa.ChunkedArray, exponent: int) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(pc.utf8_slice_codeunits(padded, 0, -exponent), pc.utf8_slice_codeunits(padded, -exponent), ".")
 
 
-def csv_bytes(rows: pa.Table, raw: Raw) -> bytes:
+def csv_bytes(rows: pa.Table, raw: Raw, *, quoted: bool = True) -> bytes:
     """A CSV file with its header; raw records stand before the rows that they name."""
     out = io.BytesIO()
     out.write((",".join(NAMES) + "\n").encode())
-    options = pa.csv.WriteOptions(include_header=False, quoting_style="needed")
+    options = pa.csv.WriteOptions(include_header=False, quoting_style="needed" if quoted else "none")
     for part, extra in _cut(rows, raw):
         if part.num_rows:
             pa.csv.write_csv(part, out, options)

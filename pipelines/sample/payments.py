@@ -25,10 +25,30 @@ SCHEMA = pa.schema(
     ]
 )  # fmt: skip
 
-_CARD = ("TESCO STORES 2041", "SAINSBURYS S/MKT", "TFL TRAVEL CH", "AMZNMktplace", "GREGGS PLC, COVENTRY", "CAFÉ NERO", "SHELL M6", "PADDY POWER",
-         "BOOTS 0190", "JUST EAT", 'THE "OLD" BELL', "NETFLIX.COM", "1E5 GYM", "NA", "O2 SHOP")  # fmt: skip
-_BILLS = ("COUNCIL TAX", "BRITISH GAS", "SEVERN TRENT WATER", "TV LICENCE MBP", "SKY DIGITAL", "AVIVA INSURANCE", "EE LIMITED", "THAMES £ SAVER")
-_WORDS = ("rent", "thanks!", "for dinner, Sat", "birthday 🎂", "deposit", "invoice 00190", "window cleaner", "split bill\nsee you", "kids' club", "loan")
+_CARD = ("TESCO STORES 2041", "SAINSBURYS S/MKT", "TFL TRAVEL CH", "AMZNMktplace", "GREGGS PLC, COVENTRY", "CAFÉ NERO", "SHELL M6",
+         "PADDY POWER",         "BOOTS 0190", "JUST EAT", 'THE "OLD" BELL', "NETFLIX.COM", "1E5 GYM", "NA", "O2 SHOP")  # fmt: skip
+_BILLS = (
+    "COUNCIL TAX",
+    "BRITISH GAS",
+    "SEVERN TRENT WATER",
+    "TV LICENCE MBP",
+    "SKY DIGITAL",
+    "AVIVA INSURANCE",
+    "EE LIMITED",
+    "THAMES £ SAVER",
+)
+_WORDS = (
+    "rent",
+    "thanks!",
+    "for dinner, Sat",
+    "birthday 🎂",
+    "deposit",
+    "invoice 00190",
+    "window cleaner",
+    "split bill\nsee you",
+    "kids' club",
+    "loan",
+)
 
 
 @dataclass(frozen=True)
@@ -92,7 +112,9 @@ def _direct_debits(rng: np.random.Generator, society: Society, n: int) -> Draft:
 
 def _salaries(rng: np.random.Generator, society: Society, n: int) -> Draft:
     sort_code, number = _outside(rng, society, n, 120)
-    return Draft(_pick_at(rng, society.current, n), _pounds(rng, n, 1_900, 0.45), sort_code, number, _pick(rng, ("SALARY", "WAGES WK 23"), n))
+    return Draft(
+        _pick_at(rng, society.current, n), _pounds(rng, n, 1_900, 0.45), sort_code, number, _pick(rng, ("SALARY", "WAGES WK 23"), n)
+    )
 
 
 def _pick_at(rng: np.random.Generator, positions: Numbers, n: int) -> Numbers:
@@ -111,13 +133,21 @@ def _faster_in(rng: np.random.Generator, society: Society, n: int) -> Draft:
 
 def _standing_orders(rng: np.random.Generator, society: Society, n: int) -> Draft:
     sort_code, number = _outside(rng, society, n, 600)
-    return Draft(_pick_at(rng, society.current, n), -rng.integers(1, 40, n) * 2_500, sort_code, number, _pick(rng, ("RENT", "SAVER", "NURSERY"), n))
+    return Draft(
+        _pick_at(rng, society.current, n), -rng.integers(1, 40, n) * 2_500, sort_code, number, _pick(rng, ("RENT", "SAVER", "NURSERY"), n)
+    )
 
 
 def _business(rng: np.random.Generator, society: Society, n: int) -> Draft:
     sort_code, number = _outside(rng, society, n)
     sign = rng.choice([-1, 1], n)
-    return Draft(_pick_at(rng, society.business, n), sign * _pounds(rng, n, 420, 1.1), sort_code, number, _pick(rng, ("INV 20931", "SUPPLIES", "VAT"), n))
+    return Draft(
+        _pick_at(rng, society.business, n),
+        sign * _pounds(rng, n, 420, 1.1),
+        sort_code,
+        number,
+        _pick(rng, ("INV 20931", "SUPPLIES", "VAT"), n),
+    )
 
 
 def _cash_machine(rng: np.random.Generator, society: Society, n: int) -> Draft:
@@ -132,12 +162,16 @@ def _counter_cash(rng: np.random.Generator, society: Society, n: int) -> Draft:
 
 def _cheques(rng: np.random.Generator, society: Society, n: int) -> Draft:
     sort_code, number = _outside(rng, society, n)
-    return Draft(_customers(rng, society, n), _pounds(rng, n, 150, 0.9) * rng.choice([-1, 1], n), sort_code, number, _pick(rng, ("CHQ 000190",), n))
+    return Draft(
+        _customers(rng, society, n), _pounds(rng, n, 150, 0.9) * rng.choice([-1, 1], n), sort_code, number, _pick(rng, ("CHQ 000190",), n)
+    )
 
 
 def _houses(rng: np.random.Generator, society: Society, n: int) -> Draft:
     sort_code, number = _outside(rng, society, n)
-    return Draft(_pick_at(rng, society.current, n), -rng.integers(800, 6_500, n) * 10_000, sort_code, number, _pick(rng, ("COMPLETION MONIES",), n))
+    return Draft(
+        _pick_at(rng, society.current, n), -rng.integers(800, 6_500, n) * 10_000, sort_code, number, _pick(rng, ("COMPLETION MONIES",), n)
+    )
 
 
 def _internal(rng: np.random.Generator, society: Society, n: int) -> Draft:
@@ -147,7 +181,9 @@ def _internal(rng: np.random.Generator, society: Society, n: int) -> Draft:
     own = society.current[saving % len(society.current)]
     amount = rng.integers(1, 80, half) * 1_000 * rng.choice([-1, 1], half)
     account, other = np.concatenate([own, saving]), np.concatenate([saving, own])
-    return Draft(account, np.concatenate([amount, -amount]), society.sort_codes[other], society.numbers[other], _pick(rng, ("TRANSFER",), 2 * half))
+    return Draft(
+        account, np.concatenate([amount, -amount]), society.sort_codes[other], society.numbers[other], _pick(rng, ("TRANSFER",), 2 * half)
+    )
 
 
 def _abroad(currencies: tuple[str, ...]) -> Callable[[np.random.Generator, Society, int], Draft]:
@@ -156,7 +192,9 @@ def _abroad(currencies: tuple[str, ...]) -> Callable[[np.random.Generator, Socie
         amount = -_pounds(rng, n, 240, 1.0)
         words = _pick(rng, ("Ferienhaus", "FACTURE 1E5", "família"), n)
         currency = _pick(rng, currencies, n)
-        return Draft(_customers(rng, society, n), amount, _none(n), _none(n), words, society.ibans[at], society.iban_countries[at], currency)
+        return Draft(
+            _customers(rng, society, n), amount, _none(n), _none(n), words, society.ibans[at], society.iban_countries[at], currency
+        )
 
     return make
 
@@ -194,8 +232,8 @@ def _payments(rng: np.random.Generator, society: Society, kind: Kind, n: int, fi
         "transaction_id": pa.nulls(n, pa.string()), "booked": booked, "timestamp": pa.nulls(n, pa.string()),
         "sort_code": society.sort_codes[draft.account], "account_number": society.numbers[draft.account],
         "counterparty_sort_code": draft.sort_code, "counterparty_account": draft.number,
-        "counterparty_iban": _none(n) if draft.iban is None else draft.iban, "amount_minor": draft.amount, "amount": pa.nulls(n, pa.string()),
-        "currency": np.full(n, "GBP") if draft.currency is None else draft.currency, "channel": np.full(n, kind.channel),
+        "counterparty_iban": _none(n) if draft.iban is None else draft.iban, "amount_minor": draft.amount,
+        "amount": pa.nulls(n, pa.string()),        "currency": np.full(n, "GBP") if draft.currency is None else draft.currency, "channel": np.full(n, kind.channel),
         "country": np.full(n, "GB") if draft.country is None else draft.country, "description": draft.description,
     }  # fmt: skip
     return pa.table({name: pa.array(columns[name], SCHEMA.field(name).type) for name in SCHEMA.names}, schema=SCHEMA)

@@ -44,8 +44,8 @@ class Planting:
         self.members.append((identifier, typology, instance))
         self.rows.append(
             {
-                "transaction_id": identifier, "booked": at, "sort_code": sort_code, "account_number": number, "counterparty_sort_code": other[0],
-                "counterparty_account": other[1], "counterparty_iban": "", "amount_minor": pence, "currency": "GBP", "channel": channel,
+                "transaction_id": identifier, "booked": at, "sort_code": sort_code, "account_number": number,
+                "counterparty_sort_code": other[0],                "counterparty_account": other[1], "counterparty_iban": "", "amount_minor": pence, "currency": "GBP", "channel": channel,
                 "country": "GB", "description": "",
             }
         )  # fmt: skip
@@ -124,7 +124,9 @@ TYPOLOGIES: dict[str, Callable[[Planting, tuple[str, int]], None]] = {
 }
 
 
-def plant(rng: np.random.Generator, society: Society, first_day: date, days: int, instances: int) -> tuple[pa.Table, list[tuple[str, str, int]]]:
+def plant(
+    rng: np.random.Generator, society: Society, first_day: date, days: int, instances: int
+) -> tuple[pa.Table, list[tuple[str, str, int]]]:
     """``instances`` of every typology: the payments, and (transaction id, typology, instance) of each."""
     planting = Planting(rng, society, (first_day - date(1970, 1, 1)).days * DAY, days)
     for typology, make in TYPOLOGIES.items():
@@ -136,5 +138,3 @@ def plant(rng: np.random.Generator, society: Society, first_day: date, days: int
 def accounts_needed(instances: int) -> int:
     """How many accounts the instances take: one each, a ring of up to four for a cycle."""
     return instances * (len(TYPOLOGIES) + 3)
-
-

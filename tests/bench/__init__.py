@@ -1,0 +1,1 @@
+"""Benchmarks: Leofric and its peers on the same work, in turn, as ratios."""
