@@ -35,7 +35,9 @@ def main(landing: Path, out: Path) -> None:
             "channel": pa.Column(str, pa.Check.isin(["", *rules.channels()])),
             "country": pa.Column(str, pa.Check.isin(rules.countries())),
         },
-        checks=pa.Check(lambda df: df["amount"].str.partition(".")[2].str.len() <= df["currency"].map(exponent).fillna(9), name="precision"),
+        checks=pa.Check(
+            lambda df: df["amount"].str.partition(".")[2].str.len() <= df["currency"].map(exponent).fillna(9), name="precision"
+        ),
     )
     elapsed = timer()
     frame = pd.read_csv(landing / "day-0.csv", dtype=str, keep_default_na=False, nrows=ROWS)
