@@ -21,6 +21,7 @@ from app.lake.delta import Change, StagedFile
 from app.lake.lake import Lake
 
 _DATA_TABLES = tuple(contract for contract in TABLES if contract is not RUNS)
+_MOST_RUN_FILES = 16  # every run reads all certificates: they must not lie in a file each for ever
 _STAGING, _PUBLISHING = "staging", "publishing"
 
 
@@ -72,8 +73,9 @@ def _carry_out(lake: Lake, publication: Publication) -> dict[str, Any]:
     for contract in _DATA_TABLES:
         change = publication.changes.get(contract.path, Change())
         if change.add or change.remove:
-            delta.commit(lake.storage, contract, change, publication.sequence, publication.run_id, publication.started_at)
-        table = lake.table(contract)
+            table = delta.commit(lake.storage, contract, change, publication.sequence, publication.run_id, publication.started_at)
+        else:
+            table = lake.table(contract)
         tables[contract.path] = {"version": table.version(), "rows": delta.rows_and_bytes(table)[0]}
     stored = _store(lake, publication, tables)
     lake.storage.delete(list(publication.retired))
@@ -98,7 +100,8 @@ def _store(lake: Lake, publication: Publication, tables: Mapping[str, Any]) -> d
     }
     rows = pa.Table.from_pylist([row], RUNS.schema)
     staged = delta.stage(lake.storage, RUNS, f"part-{publication.run_id}", rows, {}, publication.started_at)
-    delta.commit(lake.storage, RUNS, Change((staged,)), publication.sequence, publication.run_id, publication.started_at)
+    runs = delta.commit(lake.storage, RUNS, Change((staged,)), publication.sequence, publication.run_id, publication.started_at)
+    delta.compact_if_scattered(runs, _MOST_RUN_FILES)
     return document
 
 

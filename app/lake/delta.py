@@ -128,6 +128,10 @@ def _open(storage: Storage, contract: TableContract, version: int | None = None)
     return DeltaTable(_address(storage, contract), version=version, storage_options=_options(storage))
 
 
+# Whoever opens a table reads its log from the last checkpoint on: a short way, however many runs there were.
+_CHECKPOINTS = {"delta.checkpointInterval": "10"}
+
+
 def create_if_missing(storage: Storage, contract: TableContract) -> None:
     """Make the table, empty, at version 0; nothing happens where there is one."""
     if open_table(storage, contract) is None:
@@ -138,13 +142,13 @@ def create_if_missing(storage: Storage, contract: TableContract) -> None:
             partition_by=list(contract.partition_by),
             name=contract.name,
             description=contract.meaning,
-            configuration={"delta.appendOnly": "true"} if contract.append_only else {},
+            configuration=_CHECKPOINTS | ({"delta.appendOnly": "true"} if contract.append_only else {}),
             storage_options=_options(storage),
         )
 
 
-def commit(storage: Storage, contract: TableContract, change: Change, sequence: int, run_id: str, now: datetime) -> int:
-    """Make ``change`` part of the table in one Delta transaction, exactly once for a run; return the table's version.
+def commit(storage: Storage, contract: TableContract, change: Change, sequence: int, run_id: str, now: datetime) -> DeltaTable:
+    """Make ``change`` part of the table in one Delta transaction, exactly once for a run; return the table as it is then.
 
     A run that was killed after this commit and is carried on finds its own transaction id in the table and commits nothing.
     """
@@ -155,7 +159,7 @@ def commit(storage: Storage, contract: TableContract, change: Change, sequence: 
     )
     done = table.transaction_version(APPLICATION)
     if done is not None and done >= sequence:
-        return _version_of(table, sequence)
+        return table
     gone = _remove_actions(table, change.remove, now)
     table.create_write_transaction(
         [*(file.action() for file in change.add), *gone],
@@ -165,14 +169,7 @@ def commit(storage: Storage, contract: TableContract, change: Change, sequence: 
         commit_properties=properties,
     )
     table.update_incremental()
-    return table.version()
-
-
-def _version_of(table: DeltaTable, sequence: int) -> int:
-    for entry in table.history():
-        if entry.get("leofric.sequence") == str(sequence):
-            return int(entry["version"])
-    return table.version()
+    return table
 
 
 def _remove_actions(table: DeltaTable, paths: Iterable[str], now: datetime) -> list[RemoveAction]:
@@ -208,3 +205,9 @@ def _options(storage: Storage) -> dict[str, str]:
         return {}
     # Two writers must not both win: commits are conditional puts, which every S3 that Leofric supports has.
     return {"aws_conditional_put": "etag", **storage.options}
+
+
+def compact_if_scattered(table: DeltaTable, most_files: int) -> None:
+    """Rewrite a table of many small files as few, without changing a row."""
+    if len(table.file_uris()) >= most_files:
+        table.optimize.compact()

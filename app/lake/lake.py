@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 
-import pyarrow as pa
 from deltalake import DeltaTable
 
 from app.contracts.lake import TABLES
@@ -36,11 +35,10 @@ def create(storage: Storage, fresh_key: bytes) -> Lake:
     ``fresh_key``: 16 random bytes, used only if there is no lake yet.
     """
     if not storage.exists(layout.IDENTITY):
+        for contract in TABLES:
+            delta.create_if_missing(storage, contract)
         storage.put_new(layout.IDENTITY, json.dumps({"format": FORMAT, "key": fresh_key.hex()}).encode())
-    lake = open_lake(storage)
-    for contract in TABLES:
-        delta.create_if_missing(storage, contract)
-    return lake
+    return open_lake(storage)
 
 
 def open_lake(storage: Storage) -> Lake:
@@ -53,7 +51,3 @@ def open_lake(storage: Storage) -> Lake:
         raise LakeNotFound(f"the lake at {storage.root} has format {identity.get('format')}; this version reads format {FORMAT}")
     return Lake(storage, bytes.fromhex(identity["key"]))
 
-
-def read_rows(table: DeltaTable, columns: list[str] | None = None) -> pa.Table:
-    """All rows of a table that is known to be small."""
-    return table.to_pyarrow_table(columns=columns)

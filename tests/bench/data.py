@@ -1,86 +1,74 @@
-"""Landing files for the benchmark: the same seed makes the same bytes, and what must come of them is known."""
+"""Landing data for benchmarks: the same bytes every time, and known counts."""
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
-from app.contracts.landing import CHANNELS, NAMES
-from app.reference.ibans import iban_structures
-from tests.bench.work import Counts
+from pipelines.sample import accounts, files, payments
+from pipelines.sample.accounts import Society
+from pipelines.sample.defects import FIELD_DEFECTS
 
-VERSION = 1  # of this generator: files of another one are made anew
-MONDAY = date(2026, 3, 2)
-DAYS = 7
-_SECONDS = 86_400
-_WITH_IBAN = 0.25
-_DEFECTIVE = 0.005
-_COPIES = 0.002
-
-_IBAN_COUNTRIES = ("DE", "ES", "FR", "GB", "IE", "NL")
-_DIGITS = np.frombuffer(b"0123456789", dtype=np.uint8)
-_LETTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", dtype=np.uint8)
-_ALPHABETS = {"n": _DIGITS, "a": _LETTERS, "c": np.concatenate([_DIGITS, _LETTERS])}
-_CURRENCIES = ("GBP", "GBP", "GBP", "GBP", "GBP", "GBP", "GBP", "EUR", "USD", "JPY")
-_COUNTRIES = ("GB", "GB", "GB", "GB", "GB", "IE", "DE", "FR", "NL", "US", "NA")
-_PURPOSES = ("Card purchase", "Direct debit mandate", "Standing order", "Salary", "Faster payment to", "Invoice", "Rent for", "Gift")
-_WHO = ("Thistledown Bakery Limited", "Harbour Street Motors", "J Okonkwo and Daughters", "Pennine Water Services", "A Whitfield")
-
-Defect = Callable[[str], str]
-DEFECTS: tuple[tuple[str, Defect], ...] = (
-    ("transaction_id", lambda _: ""),
-    ("timestamp", lambda text: text[:-1]),  # no zone
-    ("timestamp", lambda text: f"{text[8:10]}/{text[5:7]}/{text[:4]} {text[11:16]}"),
-    ("timestamp", lambda text: f"2026-02-30{text[10:]}"),
-    ("sort_code", lambda text: text[:-1]),
-    ("sort_code", lambda _: "000000"),
-    ("account_number", lambda text: text[:-1] + "X"),
-    ("account_number", lambda _: ""),
-    ("counterparty_sort_code", lambda _: "12345"),
-    ("counterparty_account", lambda _: "1234567"),
-    ("counterparty_iban", lambda _: "GB28NWBK60161331926819"),  # its check digits are 29
-    ("counterparty_iban", lambda _: "DE8937040044053201300"),  # too short
-    ("counterparty_iban", lambda _: "US64SVBKUS6S3300958879"),  # has no IBANs
-    ("amount", lambda _: "1.23456"),
-    ("amount", lambda _: "1E5"),
-    ("amount", lambda _: ""),
-    ("currency", lambda _: "GBX"),
-    ("currency", lambda _: "gbp"),
-    ("channel", lambda _: "PIGEON"),
-    ("country", lambda _: "UK"),
-)
+_DEFECTIVE, _REPEATED, _WITH_IBAN = 0.005, 0.002, 0.25
+# Defects that every peer's rules find as Leofric's do.
+_KINDS = (
+    "timestamp_format", "timestamp_no_zone", "sort_code_format", "account_number_length", "amount_precision", "amount_format", "currency_unknown",
+    "country_unknown", "channel_unknown", "counterparty_iban_checksum", "counterparty_iban_length", "transaction_id_missing",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Landing:
-    """A folder of landing files, and what must come of them."""
+class Expected:
+    """What every peer must count."""
 
-    folder: Path
-    expected: Counts
-    size: int  # bytes
+    rows: int
+    accepted: int
+    quarantined: int
+    duplicates: int
 
 
-def landing(parent: Path, rows: int, files: int) -> Landing:
-    """The week's files below ``parent``; made unless they are there already."""
-    folder = parent / f"landing-{rows}-{files}-v{VERSION}"
-    done = folder / "_expected.json"  # written last
-    if not done.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        copies = 0
-        before: pa.Table | None = None
-        for number in range(files):
-            share = rows * (number + 1) // files - rows * number // files
-            table, before, copied = _with_copies(week(share, number), before, number)
-            copies += copied
-            write(folder / f"branch-{number:02d}.csv", table)
-        defects = sum(_defects(rows * (n + 1) // files - rows * n // files) for n in range(files))
-        done.write_text(json.dumps(asdict(Counts(rows, rows - defects - copies, defects, copies))))
-    size = sum(path.stat().st_size for path in folder.glob("*.csv"))
-    return Landing(folder, Counts(**json.loads(done.read_text())), size)
+def make(folder: Path, rows: int, count: int) -> Expected:
+    """Write ``count`` CSV files with ``rows`` records in all, unless they are there already."""
+    done = folder / "expected.json"
+    if done.exists():
+        return Expected(**json.loads(done.read_text()))
+    folder.mkdir(parents=True, exist_ok=True)
+    society = accounts.society(np.random.default_rng(1), 200_000)
+    quarantined = duplicates = written = 0
+    for number in range(count):
+        table, bad, repeated = _file(np.random.default_rng(1_000 + number), society, rows // count, number)
+        (folder / f"day-{number}.csv").write_bytes(files.csv_bytes(table, (), quoted=False))
+        quarantined, duplicates, written = quarantined + bad, duplicates + repeated, written + table.num_rows
+    expected = Expected(written, written - quarantined - duplicates, quarantined, duplicates)
+    done.write_text(json.dumps(asdict(expected)))
+    return expected
+
+
+def _file(rng: np.random.Generator, society: Society, rows: int, number: int) -> tuple[pa.Table, int, int]:
+    table = payments.ordinary(rng, society, rows, date(2026, 6, 1), 7)
+    n = table.num_rows
+    ids = pc.binary_join_element_wise(f"{number:02d}-4f1c-", pc.utf8_lpad(pa.array(np.arange(n)).cast(pa.string()), 12, "0"), "-9b", "")
+    table = table.set_column(0, "transaction_id", ids)
+    table = _set(table, "description", pa.array(np.array(["CARD 2041 COVENTRY", "rent and bills", "INVOICE 00190"])[rng.integers(0, 3, n)]))
+    has_iban = pa.array(rng.random(n) < _WITH_IBAN)
+    table = _set(table, "counterparty_iban", pc.if_else(has_iban, society.ibans[rng.integers(0, len(society.ibans), n)], ""))
+    texts = files.landing(table, local_time=False, dashes=False)
+    chosen = rng.choice(n, int(n * _DEFECTIVE), replace=False)
+    for i, kind in enumerate(_KINDS):
+        mask = np.zeros(n, dtype=np.bool_)
+        mask[chosen[i :: len(_KINDS)]] = True
+        for name, value in FIELD_DEFECTS[kind].items():
+            unquoted = value.replace(",", "E")  # so that no field needs quotes, as in most feeds
+            texts = _set(texts, name, pc.if_else(pa.array(mask), unquoted, texts[name]))
+    good = np.setdiff1d(np.arange(n), chosen)
+    again = rng.choice(good, int(n * _REPEATED), replace=False)
+    order = rng.permutation(np.concatenate([np.arange(n), again]))
+    return texts.take(pa.array(order)), len(chosen), len(again)
+
+
+def _set(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, values)

@@ -45,7 +45,7 @@ def channels(storage: Storage, version: int | None = None) -> list[str]:
 def test_staged_files_are_not_in_the_table_until_they_are_committed(storage: Storage) -> None:
     staged = stage(storage, "one", ["FPS"])
     assert channels(storage) == []
-    assert delta.commit(storage, CHANNEL_DAILY, Change((staged,)), 1, "r1", NOW) == 1
+    assert delta.commit(storage, CHANNEL_DAILY, Change((staged,)), 1, "r1", NOW).version() == 1
     assert channels(storage) == ["FPS"]
 
 
@@ -53,7 +53,7 @@ def test_a_commit_is_made_once_however_often_it_is_asked_for(storage: Storage) -
     first, second = stage(storage, "one", ["FPS"]), stage(storage, "two", ["BACS"])
     delta.commit(storage, CHANNEL_DAILY, Change((first,)), 1, "r1", NOW)
     delta.commit(storage, CHANNEL_DAILY, Change((second,)), 2, "r2", NOW)
-    assert delta.commit(storage, CHANNEL_DAILY, Change((first,)), 1, "r1", NOW) == 1
+    assert delta.commit(storage, CHANNEL_DAILY, Change((first,)), 1, "r1", NOW).version() == 2
     assert channels(storage) == ["BACS", "FPS"]
 
 
@@ -61,7 +61,7 @@ def test_files_come_and_go_in_one_version(storage: Storage) -> None:
     old, other = stage(storage, "old", ["FPS"]), stage(storage, "other", ["CARD"], "2026-03-02")
     delta.commit(storage, CHANNEL_DAILY, Change((old, other)), 1, "r1", NOW)
     new = stage(storage, "new", ["BACS"])
-    assert delta.commit(storage, CHANNEL_DAILY, Change((new,), (old.path,)), 2, "r2", NOW) == 2
+    assert delta.commit(storage, CHANNEL_DAILY, Change((new,), (old.path,)), 2, "r2", NOW).version() == 2
     assert (channels(storage), channels(storage, 1)) == (["BACS", "CARD"], ["CARD", "FPS"])
 
 
