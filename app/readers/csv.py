@@ -22,7 +22,7 @@ from app.jit import kernel
 from app.readers import utf8
 from app.readers.gather import MAX_UNIT_BYTES, Bits, Places, Spans, arrow_column
 from app.readers.parsed import Parsed
-from app.readers.record import FIELD_COUNT, HAS_HIGH, HAS_NUL, INCOMPLETE, next_record
+from app.readers.record import EMPTY, FIELD_COUNT, HAS_HIGH, HAS_NUL, INCOMPLETE, next_record
 from app.readers.split import Ends, RecordSplitter
 
 _BOM = b"\xef\xbb\xbf"
@@ -49,7 +49,7 @@ class Splitter(RecordSplitter):
         code, _, end, fields, _, flags = next_record(data, start, len(self._pending), final, begin, stop, 1)
         if code == INCOMPLETE:
             return False
-        self.names = _names(self._pending, code, begin[:fields], stop[:fields], flags)
+        self.names = _names(self._pending[start:end], start, code, begin[:fields], stop[:fields], flags)
         self._skip(end)
         return True
 
@@ -60,21 +60,22 @@ class Splitter(RecordSplitter):
         return ends[: _record_ends(data, final, ends)]
 
 
-def _names(pending: bytes, code: int, begin: Places, stop: Places, flags: int) -> tuple[str, ...]:
-    """The header's names, if they are the landing contract's."""
-    if not pending.removeprefix(_BOM):
+def _names(line: bytes, start: int, code: int, begin: Places, stop: Places, flags: int) -> tuple[str, ...]:
+    """The header's names, if they are the landing contract's; ``begin`` and ``stop`` count from ``start`` before the line."""
+    if not line:
         raise FileRejected("file_empty", "the file has no header; a CSV file without records has at least its header")
-    fields = [pending[b:s].replace(b'""', b'"') for b, s in zip(begin.tolist(), stop.tolist(), strict=True)]
     try:
-        names = [field.decode() for field in fields]
+        line.decode()
     except UnicodeDecodeError:
-        names = []
-    if flags & HAS_NUL or not names:
+        flags = HAS_NUL
+    if flags & HAS_NUL:
         raise FileRejected("not_text", "the first line is not UTF-8 text; write the file as CSV in UTF-8")
+    if code not in {0, EMPTY, FIELD_COUNT}:
+        raise FileRejected("header_quotes", "the quotes of the header are not as RFC 4180 has them; write the names without quotes")
+    fields = [line[b - start : s - start].replace(b'""', b'"') for b, s in zip(begin.tolist(), stop.tolist(), strict=True)]
+    names = [field.decode() for field in fields]
     if not set(names) & set(NAMES):
         raise FileRejected("header_missing", f"the first line names none of the columns; begin the file with {','.join(NAMES)}")
-    if code != 0 and code != FIELD_COUNT:
-        raise FileRejected("header_quotes", "the quotes of the header are not as RFC 4180 has them; write the names without quotes")
     check_names(names)
     return tuple(names)
 

@@ -41,7 +41,7 @@ class Splitter(RecordSplitter):
 
     def _ready(self, *, final: bool) -> bool:
         if not self._begun:
-            if not final and len(self._pending) < len(_BOM):
+            if not final and len(self._pending) <= len(_BOM):
                 return False
             if not self._pending.removeprefix(_BOM):
                 raise FileRejected("file_empty", "the file has no line; an NDJSON file has one JSON object a line")
