@@ -50,4 +50,3 @@ def open_lake(storage: Storage) -> Lake:
     if identity.get("format") != FORMAT:
         raise LakeNotFound(f"the lake at {storage.root} has format {identity.get('format')}; this version reads format {FORMAT}")
     return Lake(storage, bytes.fromhex(identity["key"]))
-

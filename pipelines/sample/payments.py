@@ -233,7 +233,8 @@ def _payments(rng: np.random.Generator, society: Society, kind: Kind, n: int, fi
         "sort_code": society.sort_codes[draft.account], "account_number": society.numbers[draft.account],
         "counterparty_sort_code": draft.sort_code, "counterparty_account": draft.number,
         "counterparty_iban": _none(n) if draft.iban is None else draft.iban, "amount_minor": draft.amount,
-        "amount": pa.nulls(n, pa.string()),        "currency": np.full(n, "GBP") if draft.currency is None else draft.currency, "channel": np.full(n, kind.channel),
+        "amount": pa.nulls(n, pa.string()), "currency": np.full(n, "GBP") if draft.currency is None else draft.currency,
+        "channel": np.full(n, kind.channel),
         "country": np.full(n, "GB") if draft.country is None else draft.country, "description": draft.description,
     }  # fmt: skip
     return pa.table({name: pa.array(columns[name], SCHEMA.field(name).type) for name in SCHEMA.names}, schema=SCHEMA)

@@ -45,7 +45,8 @@ class Planting:
         self.rows.append(
             {
                 "transaction_id": identifier, "booked": at, "sort_code": sort_code, "account_number": number,
-                "counterparty_sort_code": other[0],                "counterparty_account": other[1], "counterparty_iban": "", "amount_minor": pence, "currency": "GBP", "channel": channel,
+                "counterparty_sort_code": other[0], "counterparty_account": other[1], "counterparty_iban": "", "amount_minor": pence,
+                "currency": "GBP", "channel": channel,
                 "country": "GB", "description": "",
             }
         )  # fmt: skip

@@ -16,8 +16,9 @@ from pipelines.sample.defects import FIELD_DEFECTS
 _DEFECTIVE, _REPEATED, _WITH_IBAN = 0.005, 0.002, 0.25
 # Defects that every peer's rules find as Leofric's do.
 _KINDS = (
-    "timestamp_format", "timestamp_no_zone", "sort_code_format", "account_number_length", "amount_precision", "amount_format", "currency_unknown",
-    "country_unknown", "channel_unknown", "counterparty_iban_checksum", "counterparty_iban_length", "transaction_id_missing",
+    "timestamp_format", "timestamp_no_zone", "sort_code_format", "account_number_length", "amount_precision", "amount_format",
+    "currency_unknown", "country_unknown", "channel_unknown", "counterparty_iban_checksum", "counterparty_iban_length",
+    "transaction_id_missing",
 )  # fmt: skip
 
 
@@ -62,7 +63,8 @@ def _file(rng: np.random.Generator, society: Society, rows: int, number: int) ->
         mask = np.zeros(n, dtype=np.bool_)
         mask[chosen[i :: len(_KINDS)]] = True
         for name, value in FIELD_DEFECTS[kind].items():
-            unquoted = value.replace(",", "E")  # so that no field needs quotes, as in most feeds
+            # No field needs quotes, as in most feeds; five decimals are too many for every currency.
+            unquoted = value.replace(",", "E").replace("1.234", "1.23456")
             texts = _set(texts, name, pc.if_else(pa.array(mask), unquoted, texts[name]))
     good = np.setdiff1d(np.arange(n), chosen)
     again = rng.choice(good, int(n * _REPEATED), replace=False)

@@ -43,17 +43,17 @@ def peers(folder: Path, rows: int, files: int, repeats: int, only: list[str]) ->
     say(f"{rows} rows in {files} CSV files, {sum(p.stat().st_size for p in landing.glob('*.csv')) / 1e6:.0f} MB; {repeats} rounds, in turn")
     found: dict[str, list[Measured]] = {name: [] for name in only or PEERS}
     for _ in range(repeats):
-        for name, measured in found.items():
-            measured.append(_one(name, landing, folder))
-            _check(name, measured[-1], expected)
-            say(f"  {name}: {measured[-1].seconds:.1f} s")
+        for name, rounds in found.items():
+            rounds.append(_one(name, landing, folder))
+            _check(name, rounds[-1], expected)
+            say(f"  {name}: {rounds[-1].seconds:.1f} s")
     say(f"{'':>10}{'rows/s':>12}{'seconds':>9}{'wall':>8}{'cpu':>8}{'peak GB':>9}{'leofric is':>12}{'aim':>8}")
     ours = _rate(found["leofric"]) if "leofric" in found else None
-    for name, measured in found.items():
-        middle = [median(getattr(m, field) for m in measured) for field in ("seconds", "wall_seconds", "cpu_seconds", "peak_bytes")]
-        ratio = f"{ours / _rate(measured):.2f} x" if ours else ""
+    for name, rounds in found.items():
+        middle = [median(getattr(m, field) for m in rounds) for field in ("seconds", "wall_seconds", "cpu_seconds", "peak_bytes")]
+        ratio = f"{ours / _rate(rounds):.2f} x" if ours else ""
         aim = f"{PEERS[name]} x" if PEERS[name] else ""
-        say(f"{name:>10}{_rate(measured):12,.0f}{middle[0]:9.1f}{middle[1]:8.1f}{middle[2]:8.1f}{middle[3] / 1e9:9.2f}{ratio:>12}{aim:>8}")
+        say(f"{name:>10}{_rate(rounds):12,.0f}{middle[0]:9.1f}{middle[1]:8.1f}{middle[2]:8.1f}{middle[3] / 1e9:9.2f}{ratio:>12}{aim:>8}")
     for measured in found.get("leofric", [])[-1:]:
         say(f"leofric's last round: {measured.said.splitlines()[-1]}")
 

@@ -24,7 +24,8 @@ _MOD_97 = reduce(lambda sql, piece: f"((({sql})::varchar || substr(d, {piece[0]}
 def _checked(source: str) -> str:
     return f"""
         create temp table checked as
-        with exponents as (select unnest(map_keys(m)) as code, unnest(map_values(m)) as exponent from (select {_map(rules.exponents())} as m)),
+        with exponents as (select unnest(map_keys(m)) as code, unnest(map_values(m)) as exponent
+                           from (select {_map(rules.exponents())} as m)),
              lengths as (select unnest(map_keys(m)) as iban_country, unnest(map_values(m)) as iban_length
                          from (select {_map(rules.iban_lengths())} as m)),
              source as (select *, counterparty_iban as i, {_DIGITS.replace("substr(i", "substr(counterparty_iban")} as d

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.columns import Bytes
 from app.contracts.landing import NAMES
 from app.errors import FileRejected
 from app.jit import kernel
@@ -19,7 +21,14 @@ from tests.support.landing import ndjson_bytes, record, records
 from tests.support.units import read_ndjson
 
 value = st.one_of(
-    st.none(), st.text(max_size=6), st.sampled_from(["1.5", "é", '"', "\\", "a\tb"]), st.integers(), st.floats(), st.booleans(), st.just([1]), st.just({"a": 1})
+    st.none(),
+    st.text(max_size=6),
+    st.sampled_from(["1.5", "é", '"', "\\", "a\tb"]),
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.just([1]),
+    st.just({"a": 1}),
 )
 objects = st.dictionaries(st.sampled_from([*NAMES, "amuont"]), value, max_size=12)
 ways = st.sampled_from([{}, {"ensure_ascii": False}, {"separators": (",", ":")}, {"indent": None, "separators": (" ,\t", " : ")}])
@@ -58,7 +67,7 @@ def test_ndjson_cut_at_every_byte_gives_the_records_of_the_whole_file() -> None:
         assert read_ndjson([data[at : at + size] for at in range(0, len(data), size)], 7) == whole
 
 
-PACKED = {
+PACKED: dict[Compression, Callable[[bytes], bytes]] = {
     Compression.GZIP: lambda data: gzip.compress(data, mtime=0),
     Compression.ZSTD: lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data),
 }
@@ -113,11 +122,13 @@ def test_a_bomb_comes_in_small_pieces() -> None:
 
 
 @kernel
-def _valid(data: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _valid(data: Bytes) -> bool:
     return utf8.valid(data, 0, data.size)
 
 
-nearly = st.sampled_from([b"\xc3\xa9", b"\xc0\x80", b"\xe0\x80\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xf0\x9f\x8e\x82", b"\xef\xbf\xbf", b"a", b"\x80"])
+nearly = st.sampled_from(
+    [b"\xc3\xa9", b"\xc0\x80", b"\xe0\x80\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xf0\x9f\x8e\x82", b"\xef\xbf\xbf", b"a", b"\x80"]
+)
 
 
 @given(st.lists(st.binary(max_size=3) | nearly, max_size=6).map(b"".join))

@@ -5,4 +5,4 @@ import sys
 from tests.support.lake import load
 
 if __name__ == "__main__":
-    load(*sys.argv[1:])
+    load(sys.argv[1], sys.argv[2])

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from app.contracts.lake import BRONZE, CHANNEL_DAILY, DUPLICATES, SILVER
+from app.contracts.table import TableContract
 from app.lake import delta
 from app.lake.delta import Change, StagedFile
 from app.lake.storage import Storage
@@ -89,7 +90,7 @@ def test_the_log_holds_no_values_of_personal_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("contract", "expected"), [(BRONZE, "true"), (DUPLICATES, "true"), (SILVER, None)])
-def test_append_only_tables_say_so(tmp_path: Path, contract: delta.TableContract, expected: str | None) -> None:
+def test_append_only_tables_say_so(tmp_path: Path, contract: TableContract, expected: str | None) -> None:
     storage = Storage(str(tmp_path))
     delta.create_if_missing(storage, contract)
     table = delta.open_table(storage, contract)

@@ -21,7 +21,8 @@ def values(number: int, **changes: str | None) -> tuple[str | None, ...]:
     [
         (b"", "record_empty"), (b" ", "json_syntax"), (line(2)[:-1], "json_syntax"), (line(2) + b"x", "json_syntax"),
         (line(2, amount=float("nan")), "json_syntax"), (b'{"amount":01}', "json_syntax"), (b'{"amount":1.}', "json_syntax"),
-        (b'{"description":"a\tb"}', "json_syntax"), (b"[" * 100_000, "json_syntax"), (b"[1]", "json_not_object"), (b"null", "json_not_object"),
+        (b'{"description":"a\tb"}', "json_syntax"), (b"[" * 100_000, "json_syntax"), (b"[1]", "json_not_object"),
+        (b"null", "json_not_object"),
         (line(2)[:-1] + b',"amount":"1"}', "json_key_duplicate"), (b'{"amount":1,"\\u0061mount":1}', "json_key_duplicate"),
         (b'{"amuont":"1"}', "json_key_unknown"), (line(2, sort_code=990001), "json_type"), (line(2, description=True), "json_type"),
         (line(2, amount={"value": 1}), "json_type"), (line(2, description=["a"]), "json_type"), (line(2) + b"\xff", "encoding"),
@@ -50,7 +51,9 @@ def test_a_missing_key_and_null_are_no_value() -> None:
     assert read_ndjson([b'{"amount":null,"country":""}\n{}']).values == [(*[None] * 10, "", None), (None,) * 12]
 
 
-@pytest.mark.parametrize(("data", "code"), [(b"", "file_empty"), (b"\xef\xbb\xbf", "file_empty"), (b"a,b\n1,2\n", "not_ndjson"), (b"x\n" * 2_000, "not_ndjson")])
+@pytest.mark.parametrize(
+    ("data", "code"), [(b"", "file_empty"), (b"\xef\xbb\xbf", "file_empty"), (b"a,b\n1,2\n", "not_ndjson"), (b"x\n" * 2_000, "not_ndjson")]
+)
 def test_a_file_that_is_not_ndjson_is_rejected(data: bytes, code: str) -> None:
     with pytest.raises(FileRejected) as caught:
         read_ndjson([data])
