@@ -77,8 +77,10 @@ def with_source(run: Run, unit: Unit, rows: pa.Table, record_number: Numbers) ->
         "run_id": pa.scalar(run.run_id),
         "ingested_at": pa.scalar(run.started_at, pa.timestamp("us", tz="UTC")),
     }
+    places = pa.array(np.zeros(rows.num_rows, dtype=np.int32))
     for name, value in constant.items():
-        rows = rows.append_column(name, pa.repeat(value, rows.num_rows))
+        # One value and many references to it: nothing is copied a row, and Parquet writes it as it is.
+        rows = rows.append_column(name, pa.DictionaryArray.from_arrays(places, pa.array([value.as_py()], value.type)))
     return rows.append_column("record_number", pa.array(record_number, pa.int64()))
 
 

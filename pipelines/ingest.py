@@ -43,49 +43,63 @@ def _accept(run: Run, file: SourceFile, sha256: str) -> Ingested:
     head = bytes(file.storage.read_range(file.path, 0, min(_HEAD_BYTES, file.size)))
     formats.check_magic(head, form, compression)
     declared = _declared(file)
-    _keep(run, file, sha256)
-    content_path = layout.kept_file(sha256)
-    if compression is not Compression.NONE:
+    kept, splitter = layout.kept_file(sha256), _splitter(run, form)
+    if compression is Compression.NONE:
+        parts = _write(run, kept, _same_bytes(file, sha256), splitter)
+        content_path = kept
+    else:
+        _write(run, kept, _same_bytes(file, sha256), None)
         content_path = f"{layout.staging(run.run_id)}/content-{file.number}"
-        run.lake.storage.put_stream(content_path, _decompressed(run, sha256, compression))
-    names, parts = _parts(run, form, content_path)
+        parts = _write(run, content_path, _decompressed(run, kept, compression), splitter)
+    names = splitter.names if isinstance(splitter, csv.Splitter) else ()
+    if form is Format.PARQUET:
+        with run.lake.storage.arrow_file(content_path) as content:
+            parts = tuple(parquet.plan(content, run.settings.unit_rows))
     return Ingested(file, sha256, format=form, content_path=content_path, names=names, parts=parts, declared=declared)
 
 
-def _keep(run: Run, file: SourceFile, sha256: str) -> None:
-    """Copy the bytes into the lake, once; everything later is read from there, so what was hashed is what is loaded."""
-    if not run.lake.storage.exists(layout.kept_file(sha256)):
-        run.lake.storage.put_stream(layout.kept_file(sha256), _same_bytes(file, sha256))
+_Splitter = csv.Splitter | ndjson.Splitter | None
+
+
+def _splitter(run: Run, form: Format) -> _Splitter:
+    """What finds the units of a text file; a Parquet file says itself where they are."""
+    if form is Format.CSV:
+        return csv.Splitter(run.settings.unit_bytes)
+    return ndjson.Splitter(run.settings.unit_bytes) if form is Format.NDJSON else None
+
+
+def _write(run: Run, path: str, pieces: Iterator[bytes | memoryview], splitter: _Splitter) -> tuple[Span | RowGroups, ...]:
+    """Write an object and find its units on the way; there is no object if its content is rejected."""
+    spans: list[Span | RowGroups] = []
+
+    def split() -> Iterator[bytes | memoryview]:
+        for piece in pieces:
+            if splitter is not None:
+                spans.extend(splitter.feed(bytes(piece)))
+            yield piece
+        if splitter is not None:
+            spans.extend(splitter.finish())
+
+    run.lake.storage.put_stream(path, split())
+    return tuple(spans)
 
 
 def _same_bytes(file: SourceFile, sha256: str) -> Iterator[memoryview]:
+    """The file's bytes once more; everything later is read from the copy, so what was hashed is what is loaded."""
     digest = hashlib.sha256()
     for piece in file.storage.stream(file.path):
         digest.update(piece)
         yield piece
     if digest.hexdigest() != sha256:
-        raise FileRejected(
-            "changed_while_read", f"{file.uri} changed while it was read; deliver it whole, under its name only when it is complete"
-        )
+        message = f"{file.uri} changed while it was read; deliver it whole, and under its name only when it is complete"
+        raise FileRejected("changed_while_read", message)
 
 
-def _decompressed(run: Run, sha256: str, compression: Compression) -> Iterator[bytes]:
+def _decompressed(run: Run, kept: str, compression: Compression) -> Iterator[bytes]:
     decompressor = archive.decompressor(compression)
-    for piece in run.lake.storage.stream(layout.kept_file(sha256)):
+    for piece in run.lake.storage.stream(kept):
         yield from decompressor.feed(bytes(piece))
     decompressor.finish()
-
-
-def _parts(run: Run, form: Format, content_path: str) -> tuple[tuple[str, ...], tuple[Span | RowGroups, ...]]:
-    if form is Format.PARQUET:
-        with run.lake.storage.arrow_file(content_path) as content:
-            return (), tuple(parquet.plan(content, run.settings.unit_rows))
-    splitter = csv.Splitter(run.settings.unit_bytes) if form is Format.CSV else ndjson.Splitter(run.settings.unit_bytes)
-    spans: list[Span] = []
-    for piece in run.lake.storage.stream(content_path):
-        spans.extend(splitter.feed(bytes(piece)))
-    spans.extend(splitter.finish())
-    return (splitter.names if isinstance(splitter, csv.Splitter) else ()), tuple(spans)
 
 
 def _declared(file: SourceFile) -> Totals | None:

@@ -181,16 +181,17 @@ def _silver(day: Day) -> None:
     run = day.run
     pieces = silver.pieces(run, day.units, day.losers)
     by_number = {unit.unit.number: unit.unit for unit in day.units}
-    lost = [(by_number[number], lost) for number, lost in sorted(day.losers.items())]
-    with day.stages.stage("silver", len(pieces) + len(lost)) as gather:
-        for file in gather(day.executor.map(partial(silver.silver, run), pieces)):
-            day.stage(SILVER.path, file)
-        for aside in gather(day.executor.map(partial(_set_aside, run), lost)):
-            day.stage(DUPLICATES.path, aside.duplicates)
-            day.stage(QUARANTINE.path, aside.quarantine)
+    conflicts = [(by_number[number], lost) for number, lost in sorted(day.losers.items()) if len(lost.of(duplicates.CONFLICT))]
+    with day.stages.stage("silver", len(pieces) + len(conflicts)) as gather:
+        made = gather(day.executor.map(partial(silver.silver, run), pieces))
+        made += gather(day.executor.map(partial(_set_aside, run), conflicts))
+    for files in made:
+        day.stage(SILVER.path, files.silver)
+        day.stage(DUPLICATES.path, files.duplicates)
+        day.stage(QUARANTINE.path, files.quarantine)
 
 
-def _set_aside(run: Run, item: tuple[Unit, silver.Losers]) -> silver.SetAside:
+def _set_aside(run: Run, item: tuple[Unit, silver.Losers]) -> silver.Made:
     return silver.set_aside(run, *item)
 
 

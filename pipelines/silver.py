@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from app.contracts.lake import DUPLICATES, QUARANTINE, SILVER
+from app.contracts.table import TableContract
 from app.lake import delta
 from app.lake.delta import StagedFile
 from app.validation import transaction
@@ -78,41 +79,49 @@ def _groups(by_date: Mapping[date, list[tuple[Unit, int, int]]], most: int) -> I
         yield day, group
 
 
-def silver(run: Run, piece: Piece) -> StagedFile | None:
-    """Write one silver file; None if no row of it is left."""
-    tables = []
+@dataclass(frozen=True)
+class Made:
+    """The files that came of a piece, or of a unit's conflicts."""
+
+    silver: StagedFile | None = None
+    duplicates: StagedFile | None = None
+    quarantine: StagedFile | None = None
+
+
+def silver(run: Run, piece: Piece) -> Made:
+    """Write one silver file, and list the piece's duplicates."""
+    kept, listed = [], []
     for unit, index, lost in piece.sources:
         with run.lake.storage.arrow_file(typed_path(run, unit.number)) as file:
             rows = pa.Table.from_batches([pa.ipc.open_file(file).get_batch(index)])
         if lost is not None:
-            rows = rows.filter(pa.array(~np.isin(rows["record_number"].to_numpy(), lost.record_number)))
-        numbers = rows["record_number"].to_numpy()
-        tables.append(with_source(run, unit, rows.drop_columns("record_number"), numbers))
-    data = pa.concat_tables(tables)
-    if not data.num_rows:
-        return None
+            numbers = rows["record_number"].to_numpy()
+            twice = rows.filter(pa.array(np.isin(numbers, lost.of(DUPLICATE))))
+            listed.append(_sourced(run, unit, twice).select([f.name for f in DUPLICATES.schema if f.name != "ingest_date"]))
+            rows = rows.filter(pa.array(~np.isin(numbers, lost.record_number)))
+        kept.append(_sourced(run, unit, rows))
     name = f"part-{run.run_id}-{piece.number:05d}"
-    return delta.stage(run.lake.storage, SILVER, name, data, {"booking_date": piece.booking_date.isoformat()}, run.started_at)
+    return Made(
+        _stage(run, SILVER, name, kept, {"booking_date": piece.booking_date.isoformat()}),
+        _stage(run, DUPLICATES, name, listed, {"ingest_date": run.ingest_date}),
+    )
 
 
-@dataclass(frozen=True)
-class SetAside:
-    """Where a unit's duplicates and conflicts were written."""
-
-    duplicates: StagedFile | None
-    quarantine: StagedFile | None
+def _sourced(run: Run, unit: Unit, rows: pa.Table) -> pa.Table:
+    return with_source(run, unit, rows.drop_columns("record_number"), rows["record_number"].to_numpy())
 
 
-def set_aside(run: Run, unit: Unit, lost: Losers) -> SetAside:
-    """Write a unit's duplicates to the list of duplicates and its conflicts to quarantine, from the unit read once more."""
+def _stage(run: Run, contract: TableContract, name: str, tables: Sequence[pa.Table], partition: Mapping[str, str]) -> StagedFile | None:
+    if not sum(table.num_rows for table in tables):
+        return None
+    return delta.stage(run.lake.storage, contract, name, pa.concat_tables(tables), partition, run.started_at)
+
+
+def set_aside(run: Run, unit: Unit, lost: Losers) -> Made:
+    """Write a unit's conflicts to quarantine; their raw bytes come from the unit, read once more."""
     parsed = read(run, unit)
     validated = transaction.validate(parsed.columns, unit.ingested.file.zone)
-    duplicate = np.flatnonzero(np.isin(parsed.record_number, lost.of(DUPLICATE)))
-    listed = validated.typed.select(["transaction_id", "amount_minor", "currency"]).take(pa.array(duplicate))
     conflict = np.flatnonzero(np.isin(parsed.record_number, lost.of(CONFLICT)))
     why = pa.array([[CONFLICT_REASON]] * len(conflict), pa.list_(pa.string()))
-    quarantined = quarantine_rows(parsed, validated, conflict, why)
-    return SetAside(
-        stage_rows(run, unit, DUPLICATES, listed, parsed.record_number[duplicate]),
-        stage_rows(run, unit, QUARANTINE, quarantined, parsed.record_number[conflict], "-conflicts"),
-    )
+    rows = quarantine_rows(parsed, validated, conflict, why)
+    return Made(quarantine=stage_rows(run, unit, QUARANTINE, rows, parsed.record_number[conflict], "-conflicts"))

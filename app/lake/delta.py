@@ -55,16 +55,19 @@ def stage(
     folder = "/".join(f"{key}={_NULL_PARTITION if value is None else value}" for key, value in partition.items())
     path = f"{folder}/{name}.parquet" if folder else f"{name}.parquet"
     schema = pa.schema([f for f in contract.schema if f.name not in contract.partition_by])
-    data = data.select(schema.names).cast(schema)
+    data = data.select(schema.names)
+    encoded = pa.schema([f.with_type(data[f.name].type) if pa.types.is_dictionary(data[f.name].type) else f for f in schema])
+    data = data.cast(encoded)
     sink = pa.BufferOutputStream()
     plain = [f.name for f in schema if f.name in _HIGH_CARDINALITY]
     with pq.ParquetWriter(
         sink,
-        schema,
+        encoded,
         compression="zstd",
         compression_level=1,
         use_dictionary=[f.name for f in schema if f.name not in plain],
         write_statistics=True,
+        store_schema=False,  # a dictionary is a way to write a column, not its type
         data_page_version="1.0",
     ) as writer:
         writer.write_table(data, row_group_size=_ROW_GROUP_ROWS)

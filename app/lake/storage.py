@@ -91,6 +91,11 @@ class Storage:
 
     def stream(self, path: str) -> Iterator[memoryview]:
         """The object's bytes in pieces of a few MiB."""
+        if self.is_local:
+            with self.local_path(path).open("rb", buffering=0) as file:
+                while piece := file.read(STREAM_BYTES):
+                    yield memoryview(piece)
+            return
         for piece in obstore.get(self._store, path).stream(min_chunk_size=STREAM_BYTES):
             yield memoryview(piece)
 

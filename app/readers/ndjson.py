@@ -20,7 +20,7 @@ from app.jit import inlined, kernel
 from app.readers import utf8
 from app.readers.gather import MAX_UNIT_BYTES, Bits, Places, Spans, arrow_column
 from app.readers.parsed import Parsed
-from app.readers.split import Ends, RecordSplitter
+from app.readers.split import Ends, RecordSplitter, line_ends
 
 _BOM = b"\xef\xbb\xbf"
 _LOOK_LINES = 1_000
@@ -50,9 +50,7 @@ class Splitter(RecordSplitter):
         return True
 
     def _record_ends(self, data: Bytes, *, final: bool) -> Ends:
-        ends = np.flatnonzero(data == 10) + 1
-        if final and len(data) and (not len(ends) or ends[-1] < len(data)):
-            ends = np.append(ends, len(data))
+        ends = line_ends(data, final=final)
         if not self._has_object and self._looked < _LOOK_LINES:
             self._look(data, ends)
         if final and not self._has_object:

@@ -17,6 +17,14 @@ _UNDECIDED_BYTES = 1024 * 1024 + 2
 Ends = npt.NDArray[np.int64]
 
 
+def line_ends(data: Bytes, *, final: bool) -> Ends:
+    """Where each line ends, line end included; the last may have none if the file ends there."""
+    ends = np.flatnonzero(data == 10) + 1
+    if final and len(data) and (not len(ends) or ends[-1] < len(data)):
+        ends = np.append(ends, len(data))
+    return ends
+
+
 class RecordSplitter(ABC):
     """Feed it a file's bytes in order; it gives spans of about ``unit_bytes`` that tile the file's records.
 

@@ -179,7 +179,10 @@ def _descends(process: int, ancestor: int) -> bool:
     while process > 1:
         if process == ancestor:
             return True
-        process = int((Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[1])
+        try:
+            process = int((Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return False  # it has ended
     return False
 
 
@@ -199,3 +202,28 @@ def test_landing_and_lake_in_s3_give_what_local_ones_give(landing: Path, lake: P
         without_source = {name: [row.split("source_uri")[0] for row in held] for name, held in content(lake).items()}
         in_s3 = content_of(Storage("s3://lakes/one", options))
         assert {name: [row.split("source_uri")[0] for row in held] for name, held in in_s3.items()} == without_source
+
+
+def test_a_driver_that_is_killed_leaves_no_processes_and_the_next_run_makes_it_good(landing: Path, lake: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipelines", "run", str(landing), "--lake", str(tmp_path), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ | SMALL_UNITS) as run:
+        assert run.stderr is not None
+        next(line for line in run.stderr if line.startswith("ingest"))
+        started = [process for process in _processes() if _descends(process, run.pid)]
+        run.kill()
+    assert len(started) > 3
+    assert _all_end(started)
+    load(landing, tmp_path)
+    assert content(tmp_path) == content(lake)
+
+
+def _processes() -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+
+
+def _all_end(processes: list[int]) -> bool:
+    for _ in range(300):
+        if not any(Path(f"/proc/{process}/exe").exists() for process in processes):
+            return True
+        time.sleep(0.1)
+    return False
