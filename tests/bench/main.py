@@ -146,7 +146,7 @@ def main() -> None:
         memory(words.folder, words.rows, words.files)
     if words.part in {"days", "all"}:
         days(words.folder, words.day_rows)
-    for landing in words.folder.glob("landing-*"):
+    for landing in words.folder.glob("landing-[0-9]*"):
         shutil.rmtree(landing)
 
 
