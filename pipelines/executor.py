@@ -55,7 +55,7 @@ class _Task:
 
 def start_ray(settings: Settings) -> Callable[[], None]:
     """Connect to the cluster that was named, or start one here that nobody else can reach; returns what ends it again."""
-    import ray
+    import ray.data
 
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
