@@ -1,13 +1,15 @@
 """The sample bank, written to a folder."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.errors import UsageError
 from pipelines.sample import accounts, defects, files, payments, truth, typologies
 from pipelines.sample.draft import DUPLICATE, QUARANTINED, Draft, Finished
 
@@ -34,7 +36,10 @@ def write(folder: Path, rows: int = 200_000, seed: int = 7, days: int = 7, first
     """Write about ``rows`` records of ``days`` days as landing files, two a day, with ``ground_truth/`` beside them.
 
     The same arguments give the same bytes. Timestamps in ``branch-*.csv`` have no zone: they are Europe/London's, which a run must be told.
+    Raises UsageError when the typologies do not fit into the days.
     """
+    if days < typologies.LEAST_DAYS:
+        raise UsageError(f"{days} days: the planted typologies need at least {typologies.LEAST_DAYS}")
     seeds = [np.random.default_rng(seed) for seed in np.random.SeedSequence(seed).spawn(5)]
     society = accounts.society(seeds[0], rows)
     instances = min(max(rows // 50_000, 2), _MOST_INSTANCES)
@@ -123,8 +128,13 @@ def _branch(first_day: date) -> Draft:
     return draft
 
 
+def _is_summer_time(file: Finished) -> bool:
+    first = datetime.fromtimestamp(int(file.payments["booked"][0].as_py()) / 1_000_000, UTC)
+    return bool(first.astimezone(ZoneInfo("Europe/London")).dst())
+
+
 def _bytes(file: Finished, index: int) -> bytes:
-    rows = files.landing(file.payments, local_time=index % 3 == 1, dashes=index % 4 == 2)
+    rows = files.landing(file.payments, local_time=index % 3 == 1 and _is_summer_time(file), dashes=index % 4 == 2)
     raw = [(at, data) for at, data, _ in file.raw]
     if ".parquet" in file.name:
         return files.parquet_bytes(rows)

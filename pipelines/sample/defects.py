@@ -21,8 +21,9 @@ class RawDefect:
     make: Callable[[Record], bytes]
 
 
-# Fields of a plain payment by what makes them wrong; None in an IBAN defect's place empties the counterparty's columns.
+# Without them a GB IBAN would also disagree with the counterparty's columns.
 _NO_ACCOUNT = {"counterparty_sort_code": "", "counterparty_account": ""}
+# By reason: what is changed in a plain payment.
 FIELD_DEFECTS: dict[str, Mapping[str, str]] = {
     "transaction_id_missing": {"transaction_id": ""},
     "transaction_id_format": {"transaction_id": " padded "},

@@ -26,7 +26,7 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 
 _CARD = ("TESCO STORES 2041", "SAINSBURYS S/MKT", "TFL TRAVEL CH", "AMZNMktplace", "GREGGS PLC, COVENTRY", "CAFÉ NERO", "SHELL M6",
-         "PADDY POWER",         "BOOTS 0190", "JUST EAT", 'THE "OLD" BELL', "NETFLIX.COM", "1E5 GYM", "NA", "O2 SHOP")  # fmt: skip
+         "PADDY POWER", "BOOTS 0190", "JUST EAT", 'THE "OLD" BELL', "NETFLIX.COM", "1E5 GYM", "NA", "O2 SHOP")  # fmt: skip
 _BILLS = (
     "COUNCIL TAX",
     "BRITISH GAS",

@@ -114,6 +114,7 @@ def _dormant(p: Planting, label: tuple[str, int]) -> None:
         p.pay(label, account, last + (9 + i) * HOUR + 30 * MINUTE, -int(p.rng.integers(450_000, 500_000)), p.stranger())
 
 
+LEAST_DAYS = 5  # the longest cycle ends on the fifth day
 TYPOLOGIES: dict[str, Callable[[Planting, tuple[str, int]], None]] = {
     "structuring": _structuring,
     "velocity": _velocity,
@@ -134,8 +135,3 @@ def plant(
         for instance in range(1, instances + 1):
             make(planting, (typology, instance))
     return pa.Table.from_pylist(planting.rows, SCHEMA), planting.members
-
-
-def accounts_needed(instances: int) -> int:
-    """How many accounts the instances take: one each, a ring of up to four for a cycle."""
-    return instances * (len(TYPOLOGIES) + 3)
