@@ -9,10 +9,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LEOFRIC_", frozen=True, extra="forbid")
 
-    unit_bytes: int = Field(default=64 * 1024 * 1024, ge=1, description="how much of a text file one task reads at a time, in bytes")
-    unit_rows: int = Field(default=500_000, ge=1, description="how much of a Parquet file one task reads at a time, in rows")
+    unit_bytes: int = Field(default=64 * 1024 * 1024, ge=1, description="how much of a text file one task reads, in bytes")
+    unit_rows: int = Field(default=500_000, ge=1, description="how much of a Parquet file one task reads, in rows; row groups stay whole")
+    block_bytes: int = Field(default=16 * 1024 * 1024, ge=1, description="how much of a text file a task holds at a time, in bytes")
+    block_rows: int = Field(default=128 * 1024, ge=1, description="how much of a Parquet or silver file a task holds at a time, in rows")
     silver_file_rows: int = Field(default=1_000_000, ge=1, description="the most rows that one task writes to one silver file")
-    key_partition_rows: int = Field(default=4_000_000, ge=1, description="the most keys that one task holds while it looks for duplicates")
+    key_partition_rows: int = Field(default=1_000_000, ge=1, description="the most keys that one task holds while it looks for duplicates")
     timely_hours: int = Field(default=48, ge=1, description="a record is timely if it was booked at most this long before the run")
     workers: int | None = Field(default=None, ge=1, description="tasks at a time on one machine; None: one a core")
     ray_address: str | None = Field(

@@ -1,6 +1,7 @@
-"""Bronze: parse a unit, write it as it came, validate it, set aside what is not accepted."""
+"""Bronze: read a unit, keep it as it came, validate it, set aside what is not accepted."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -10,14 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 
-from app import columns, fingerprints
+from app import columns
 from app.compliance import control_totals
+from app.compliance.control_totals import Totals
 from app.contracts import landing, reasons
-from app.contracts.lake import BRONZE, QUARANTINE, TYPED_SCHEMA
+from app.contracts.lake import BRONZE, QUARANTINE
 from app.contracts.table import TableContract
 from app.errors import FileRejected
-from app.lake import delta, keys, layout
-from app.lake.delta import StagedFile
+from app.fingerprints import Fingerprints, fingerprints
+from app.lake import arrivals, delta, layout
 from app.readers import csv, ndjson, parquet
 from app.readers.formats import Format
 from app.readers.parsed import Numbers, Parsed, Span
@@ -31,70 +33,132 @@ OPEN = "open"
 
 def bronze(run: Run, unit: Unit) -> Bronzed:
     """Take one unit from bytes to bronze, quarantine and the typed rows that may become silver."""
+    ledger = _Ledger(run, unit)
     try:
-        parsed = read(run, unit)
+        run.lake.storage.put_stream(typed_path(run, unit.number), ledger.typed(blocks(run, unit)))
     except FileRejected as error:
         return Bronzed(unit, rejection=Rejection(error.code, error.message))
-    validated = transaction.validate(parsed.columns, unit.ingested.file.zone)
-    source = control_totals.of_text(
-        parsed.records,
-        columns.from_arrow(parsed.columns["amount"]),
-        columns.from_arrow(parsed.columns["currency"]),
-        currencies.exponents(),
-    )
-    quarantined, by_reason = _quarantined(parsed, validated)
-    batches, begins = _accepted(run, unit, parsed, validated)
-    return Bronzed(
-        unit,
-        source,
-        stage_rows(run, unit, BRONZE, parsed.columns, parsed.record_number),
-        _stage_quarantine(run, unit, quarantined, ""),
-        batches,
-        begins,
-        by_reason,
-        _quality(run, parsed, validated),
-    )
+    return ledger.close()
 
 
-def read(run: Run, unit: Unit) -> Parsed:
-    """The records of a unit."""
-    ingested, part = unit.ingested, unit.part
-    storage = run.lake.storage
-    if not isinstance(part, Span):
-        with storage.arrow_file(ingested.content_path) as content:
-            return parquet.parse(content, part)
-    data = storage.read_range(ingested.content_path, part.offset, part.length)
-    if ingested.format is Format.CSV:
-        return csv.parse(data, ingested.names, part.first_record_number)
-    return ndjson.parse(data, part.first_record_number)
+def blocks(run: Run, unit: Unit) -> Iterator[Parsed]:
+    """The records of a unit, a block at a time: a unit of any size takes the memory of a block."""
+    ingested, storage = unit.ingested, run.lake.storage
+    for part in unit.parts:
+        if not isinstance(part, Span):
+            with storage.arrow_file(ingested.content_path) as content:
+                yield from parquet.parse(content, part, run.settings.block_rows)
+            continue
+        data = memoryview(storage.view(ingested.content_path, part.offset, part.length))
+        if ingested.format is Format.CSV:
+            yield csv.parse(data, ingested.names, part.first_record_number)
+        else:
+            yield ndjson.parse(data, part.first_record_number)
+
+
+class _Ledger:
+    """Takes in a unit's blocks: writes what is written at once, and counts."""
+
+    def __init__(self, run: Run, unit: Unit) -> None:
+        self._run = run
+        self._unit = unit
+        self._bronze = writer(run, unit, BRONZE)
+        self._quarantine = writer(run, unit, QUARANTINE)
+        self._source = Totals()
+        self._by_reason: Counter[str] = Counter()
+        self._quality = Quality()
+        self._prints: list[Fingerprints] = []
+        self._numbers: list[Numbers] = []
+        self._batches: list[Batch] = []
+
+    def typed(self, parts: Iterable[Parsed]) -> Iterator[pa.Buffer]:
+        """Take in each block; give its accepted rows, an Arrow stream a booking date."""
+        offset = 0
+        for parsed in parts:
+            for day, rows, buffer in self._take(parsed):
+                self._batches.append(Batch(day, offset, buffer.size, rows))
+                offset += buffer.size
+                yield buffer
+
+    def _take(self, parsed: Parsed) -> Iterator[tuple[date, int, pa.Buffer]]:
+        validated = transaction.validate(parsed.columns, self._unit.ingested.file.zone)
+        self._source += control_totals.of_text(
+            parsed.records,
+            columns.from_arrow(parsed.columns["amount"]),
+            columns.from_arrow(parsed.columns["currency"]),
+            currencies.exponents(),
+        )
+        self._quality += _quality(self._run, parsed, validated)
+        if parsed.columns.num_rows:
+            self._bronze.write(with_source(self._run, self._unit, parsed.columns, parsed.record_number))
+        self._set_aside(parsed, validated)
+        accepted = np.flatnonzero(~validated.rejected)
+        prints = fingerprints(validated.typed, self._run.lake.key)
+        self._prints.append(Fingerprints(prints.id_high[accepted], prints.id_low[accepted], prints.content[accepted]))
+        self._numbers.append(parsed.record_number[accepted])
+        yield from _by_date(validated.typed.append_column("record_number", pa.array(parsed.record_number)), accepted)
+
+    def _set_aside(self, parsed: Parsed, validated: Validated) -> None:
+        table, record_number = _quarantined(parsed, validated)
+        if table.num_rows:
+            self._quarantine.write(with_source(self._run, self._unit, table, record_number))
+            self._by_reason.update(pc.list_flatten(table["reasons"]).to_pylist())
+
+    def close(self) -> Bronzed:
+        """The unit is complete: stage its files."""
+        keys, begins = arrivals.arrange(self._prints, self._numbers)
+        if len(keys):
+            self._run.lake.storage.put(keys_path(self._run, self._unit.number), keys.data)
+        return Bronzed(
+            self._unit,
+            self._source,
+            self._bronze.close(),
+            self._quarantine.close(),
+            tuple(self._batches),
+            tuple(begins.tolist()) if len(keys) else (),
+            dict(self._by_reason),
+            self._quality,
+        )
+
+
+def typed_path(run: Run, unit_number: int) -> str:
+    """Where a unit's accepted rows wait for silver: Arrow streams, one after the other, each of one booking date."""
+    return f"{layout.staging(run.run_id)}/typed-{unit_number:05d}"
+
+
+def keys_path(run: Run, unit_number: int) -> str:
+    """Where a unit's keys wait, as ``app.lake.arrivals`` arranges them."""
+    return f"{layout.staging(run.run_id)}/keys-{unit_number:05d}"
+
+
+def writer(run: Run, unit: Unit, contract: TableContract, mark: str = "") -> delta.FileWriter:
+    """Writes a unit's rows to a table that is partitioned by ingest date."""
+    name = f"part-{run.run_id}-{unit.number:05d}{mark}"
+    return delta.FileWriter(run.lake.storage, contract, name, {"ingest_date": run.ingest_date}, run.started_at)
 
 
 def with_source(run: Run, unit: Unit, rows: pa.Table, record_number: Numbers) -> pa.Table:
     """``rows`` with the columns that say where each came from."""
-    constant = {
-        "source_uri": pa.scalar(unit.ingested.file.uri),
-        "source_sha256": pa.scalar(unit.ingested.sha256),
-        "run_id": pa.scalar(run.run_id),
-        "ingested_at": pa.scalar(run.started_at, pa.timestamp("us", tz="UTC")),
+    return with_sources(run, [unit], np.zeros(rows.num_rows, dtype=np.int32), rows.append_column("record_number", pa.array(record_number)))
+
+
+def with_sources(run: Run, units: list[Unit], unit_of: npt.NDArray[np.int32], rows: pa.Table) -> pa.Table:
+    """``rows``, which have their record number, with the other source columns; row i is of ``units[unit_of[i]]``."""
+    values = {
+        "source_uri": pa.array([unit.ingested.file.uri for unit in units], pa.string()),
+        "source_sha256": pa.array([unit.ingested.sha256 for unit in units], pa.string()),
+        "run_id": pa.array([run.run_id] * len(units), pa.string()),
+        "ingested_at": pa.array([run.started_at] * len(units), pa.timestamp("us", tz="UTC")),
     }
-    places = pa.array(np.zeros(rows.num_rows, dtype=np.int32))
-    for name, value in constant.items():
-        # One value and many references to it: nothing is copied a row, and Parquet writes it as it is.
-        rows = rows.append_column(name, pa.DictionaryArray.from_arrays(places, pa.array([value.as_py()], value.type)))
-    return rows.append_column("record_number", pa.array(record_number, pa.int64()))
+    places = pa.array(unit_of)
+    for name, dictionary in values.items():
+        # A value a unit and many references to it: nothing is copied a row, and Parquet writes it as it is.
+        rows = rows.append_column(name, pa.DictionaryArray.from_arrays(places, dictionary))
+    return rows
 
 
-def stage_rows(run: Run, unit: Unit, contract: TableContract, rows: pa.Table, record_number: Numbers, mark: str = "") -> StagedFile | None:
-    """Stage rows of a unit in a table that is partitioned by ingest date; None where there are none."""
-    if not rows.num_rows:
-        return None
-    data = with_source(run, unit, rows, record_number)
-    name = f"part-{run.run_id}-{unit.number:05d}{mark}"
-    return delta.stage(run.lake.storage, contract, name, data, {"ingest_date": run.ingest_date}, run.started_at)
-
-
-def _quarantined(parsed: Parsed, validated: Validated) -> tuple[tuple[pa.Table, Numbers], dict[str, int]]:
-    """The records that cannot be accepted, unreadable ones first, with every reason; and how often each reason applies."""
+def _quarantined(parsed: Parsed, validated: Validated) -> tuple[pa.Table, Numbers]:
+    """The records that cannot be accepted, unreadable ones first, with every reason; and their record numbers."""
     rows = np.flatnonzero(validated.rejected)
     rejected = quarantine_rows(parsed, validated, rows, transaction.reasons(validated, rows))
     faults = len(parsed.fault_record_number)
@@ -109,12 +173,11 @@ def _quarantined(parsed: Parsed, validated: Validated) -> tuple[tuple[pa.Table, 
         }
     )
     table = pa.concat_tables([unreadable, rejected.cast(unreadable.schema)])
-    counts = Counter(pc.list_flatten(table["reasons"]).to_pylist())
-    return (table, np.concatenate([parsed.fault_record_number, parsed.record_number[rows]])), dict(counts)
+    return table, np.concatenate([parsed.fault_record_number, parsed.record_number[rows]])
 
 
 def quarantine_rows(parsed: Parsed, validated: Validated, rows: Numbers, why: pa.ListArray) -> pa.Table:
-    """Readable records of a unit as quarantine holds them, without the columns of their source."""
+    """Readable records of a block as quarantine holds them, without the columns of their source."""
     at = pa.array(rows)
     unreadable = pa.array(~validated.readable[rows])
     return pa.table(
@@ -129,62 +192,21 @@ def quarantine_rows(parsed: Parsed, validated: Validated, rows: Numbers, why: pa
     )
 
 
-def _stage_quarantine(run: Run, unit: Unit, quarantined: tuple[pa.Table, Numbers], mark: str) -> StagedFile | None:
-    table, record_number = quarantined
-    return stage_rows(run, unit, QUARANTINE, table, record_number, mark)
+# Staged rows are read once and thrown away: LZ4 halves them at little cost, which is worth it on a disk and more so in S3.
+_IPC = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 
-def typed_path(run: Run, unit_number: int) -> str:
-    """Where a unit's accepted rows wait for silver: an Arrow file with one record batch a booking date."""
-    return f"{layout.staging(run.run_id)}/typed-{unit_number:05d}.arrow"
-
-
-def keys_path(run: Run, unit_number: int) -> str:
-    """Where a unit's keys wait: rows of (id high, id low, content, record number), sorted by id."""
-    return f"{layout.staging(run.run_id)}/keys-{unit_number:05d}"
-
-
-KEY_TYPE = np.dtype([("high", "<u8"), ("low", "<u8"), ("content", "<u8"), ("record_number", "<i8")])
-
-
-def _accepted(run: Run, unit: Unit, parsed: Parsed, validated: Validated) -> tuple[tuple[Batch, ...], tuple[int, ...]]:
-    rows = validated.typed.append_column("record_number", pa.array(parsed.record_number))
-    if validated.rejected.any():
-        rows = rows.filter(pa.array(~validated.rejected))
-    if not rows.num_rows:
-        return (), ()
-    begins = _write_keys(run, unit, rows)
-    return _write_typed(run, unit, rows), begins
-
-
-def _write_typed(run: Run, unit: Unit, rows: pa.Table) -> tuple[Batch, ...]:
-    days = rows["booking_date"].to_numpy().astype("datetime64[D]").astype(np.int64)
-    if (days[1:] < days[:-1]).any():
-        order = np.argsort(days, kind="stable")
-        rows, days = rows.take(pa.array(order)), days[order]
-    cuts = [0, *(np.flatnonzero(days[1:] != days[:-1]) + 1).tolist(), len(days)]
-    rows = rows.combine_chunks()
-    batches = []
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, rows.schema) as writer:
-        for index, (begin, end) in enumerate(pairwise(cuts)):
-            writer.write_table(rows.slice(begin, end - begin))
-            batches.append(Batch(date(1970, 1, 1) + timedelta(days=int(days[begin])), index, end - begin))
-    run.lake.storage.put(typed_path(run, unit.number), sink.getvalue())
-    return tuple(batches)
-
-
-def _write_keys(run: Run, unit: Unit, rows: pa.Table) -> tuple[int, ...]:
-    prints = fingerprints.fingerprints(rows.select(TYPED_SCHEMA.names), run.lake.key)
-    order = np.argsort(prints.id_high, kind="stable")
-    table: npt.NDArray[np.void] = np.empty(len(order), KEY_TYPE)
-    table["high"] = prints.id_high[order]
-    table["low"] = prints.id_low[order]
-    table["content"] = prints.content[order]
-    table["record_number"] = rows["record_number"].to_numpy()[order]
-    run.lake.storage.put(keys_path(run, unit.number), table.tobytes())
-    first_bytes = (table["high"] >> np.uint64(56)).astype(np.int64)
-    return tuple(np.searchsorted(first_bytes, np.arange(keys.PREFIXES + 1)).tolist())
+def _by_date(rows: pa.Table, chosen: Numbers) -> Iterator[tuple[date, int, pa.Buffer]]:
+    """The chosen rows of each booking date, in their order: date, count, Arrow stream of one record batch."""
+    days = rows["booking_date"].combine_chunks().view(pa.int32()).to_numpy()[chosen]
+    found, which = np.unique(days, return_inverse=True)
+    order = chosen[np.argsort(which.astype(np.uint16) if len(found) < 2**16 else which, kind="stable")]
+    cuts = np.cumsum(np.concatenate([[0], np.bincount(which, minlength=len(found))])).tolist()
+    for day, (begin, end) in zip(found.tolist(), pairwise(cuts), strict=True):
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, rows.schema, options=_IPC) as stream:
+            stream.write_table(rows.take(pa.array(order[begin:end])))
+        yield date(1970, 1, 1) + timedelta(days=day), end - begin, sink.getvalue()
 
 
 def _quality(run: Run, parsed: Parsed, validated: Validated) -> Quality:

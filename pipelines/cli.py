@@ -147,7 +147,7 @@ def run(
     Exit codes: 0 done (quarantined records are normal), 1 a file was rejected or the totals do not reconcile, 2 wrong usage.
     """
     from app.settings import Settings
-    from pipelines import executor, plan, report
+    from pipelines import executor, plan, report, session
     from pipelines.run import run as execute
 
     options = storage_options(storage_option)
@@ -156,7 +156,7 @@ def run(
     report.warn_if_lake_is_in_a_job(lake, errors)
     with report.progress(errors) as observer:
         observer.begun("start Ray", 1)
-        stop = executor.start_ray(settings)
+        stop = session.start_ray(settings)
         observer.ended("start Ray")
         try:
             certificate = execute(_storage(lake, storage_option), sources, settings, executor.RayData(settings), observer)

@@ -14,13 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.jit import kernel
-from app.lake import keys
+from app.lake import arrivals, keys
 from app.lake.keys import Keys, Segment
-from pipelines.bronze import KEY_TYPE, keys_path
+from pipelines.bronze import keys_path
 from pipelines.work import Bronzed, Run
-
-FIRST, DUPLICATE, CONFLICT = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Range:
 class Settled:
     """The records of a range that are not the first of their id, and the segment that knows all its ids."""
 
-    unit: npt.NDArray[np.int64]
+    unit: npt.NDArray[np.int32]
     record_number: npt.NDArray[np.int64]
     verdict: npt.NDArray[np.uint8]  # DUPLICATE or CONFLICT
     segment: Segment
@@ -77,41 +74,36 @@ def ranges(run: Run, units: Sequence[Bronzed], segments: Sequence[Segment]) -> l
 
 def settle(run: Run, part: Range) -> Settled:
     """Settle one range and write its segment of the index."""
-    table, unit = _read_keys(run, part)
-    order = np.argsort(table["high"], kind="stable")
-    table, unit = table[order], unit[order]
-    high, low, content = (np.ascontiguousarray(table[name]) for name in ("high", "low", "content"))
-    if keys.halves_disagree(high, low):
-        order = np.lexsort((low, high))
-        table, unit, high, low, content = table[order], unit[order], high[order], low[order], content[order]
-    known = np.zeros(len(table), dtype=np.bool_)
-    known_content = np.zeros(len(table), dtype=np.uint64)
-    merging = [Keys(*(np.zeros(0, dtype=np.uint64),) * 3)]
+    arrived, unit = _arrived(run, part)
+    order = arrivals.order(arrived[:, arrivals.HIGH], arrived[:, arrivals.LOW])
+    high, low, content = (arrived[order, column] for column in (arrivals.HIGH, arrivals.LOW, arrivals.CONTENT))
+    known = np.zeros(len(order), dtype=np.bool_)
+    known_content = np.zeros(len(order), dtype=np.uint64)
+    merging = []
     with tempfile.TemporaryDirectory() as cache:
         for segment in part.segments:
             held = keys.open_segment(run.lake.storage, segment, Path(cache))
             keys.find(held.high, held.low, held.content, high, low, known, known_content)
             if segment in part.merge:
                 merging.append(keys.slice_of(held, part.first_prefix, part.end_prefix))
-        verdict = np.zeros(len(table), dtype=np.uint8)
-        _judge(high, low, content, known, known_content, verdict)
-        first = verdict == FIRST
+        verdict = arrivals.judge(high, low, content, known, known_content)
+        first = verdict == arrivals.FIRST
         new = Keys(high[first], low[first], content[first])
-        segment = _write_segment(run, part, keys.join([*merging, new]).sorted() if len(merging) > 1 else new)
-    other = np.flatnonzero(~first)
-    return Settled(unit[other], table["record_number"][other], verdict[other], segment)
+        segment = _write_segment(run, part, keys.join([*merging, new]).sorted() if merging else new)
+    others = order[~first]
+    return Settled(unit[others], arrived[others, arrivals.RECORD_NUMBER].astype(np.int64), verdict[~first], segment)
 
 
-def _read_keys(run: Run, part: Range) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
-    size = KEY_TYPE.itemsize
-    tables = [
-        np.frombuffer(run.lake.storage.read_range(keys_path(run, unit), begin * size, (end - begin) * size), KEY_TYPE)
-        for unit, begin, end in part.slices
-    ]
-    numbers = [np.full(end - begin, unit, dtype=np.int64) for unit, begin, end in part.slices]
-    if not tables:
-        return np.empty(0, KEY_TYPE), np.empty(0, np.int64)
-    return np.concatenate(tables), np.concatenate(numbers)
+def _arrived(run: Run, part: Range) -> tuple[keys.Words, npt.NDArray[np.int32]]:
+    """The arrivals of a range, unit after unit, and the unit of each."""
+    counts = [end - begin for _, begin, end in part.slices]
+    arrived = np.empty((sum(counts), 4), dtype=np.uint64)
+    at = 0
+    for (unit, begin, _), count in zip(part.slices, counts, strict=True):
+        data = run.lake.storage.view(keys_path(run, unit), begin * arrivals.ARRIVAL_BYTES, count * arrivals.ARRIVAL_BYTES)
+        arrived[at : at + count] = np.frombuffer(data, dtype="<u8").reshape(-1, 4)
+        at += count
+    return arrived, np.repeat(np.array([unit for unit, _, _ in part.slices], dtype=np.int32), counts)
 
 
 def _write_segment(run: Run, part: Range, new: Keys) -> Segment:
@@ -119,24 +111,3 @@ def _write_segment(run: Run, part: Range, new: Keys) -> Segment:
     segment = Segment(name, run.sequence, part.level, part.first_prefix, part.end_prefix, len(new))
     keys.write(run.lake.storage, segment, new)
     return segment
-
-
-@kernel
-def _judge(
-    high: keys.Words,
-    low: keys.Words,
-    content: keys.Words,
-    known: npt.NDArray[np.bool_],
-    known_content: keys.Words,
-    verdict: npt.NDArray[np.uint8],
-) -> None:
-    """Equal ids are neighbours, in the order that decides which is the first."""
-    accepted = np.uint64(0)
-    for i in range(high.size):
-        if known[i]:
-            verdict[i] = 1 if content[i] == known_content[i] else 2
-        elif i and high[i] == high[i - 1] and low[i] == low[i - 1]:
-            verdict[i] = 1 if content[i] == accepted else 2
-        else:
-            verdict[i] = 0
-            accepted = content[i]

@@ -1,6 +1,5 @@
 """Where a stage's tasks run. A stage is a function over references; its tasks may run anywhere, in any order, and twice."""
 
-import logging
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
@@ -51,28 +50,3 @@ class _Task:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return {"result": pickle.dumps(self._function(pickle.loads(row["item"])))}
-
-
-def start_ray(settings: Settings) -> Callable[[], None]:
-    """Connect to the cluster that was named, or start one here that nobody else can reach; returns what ends it again."""
-    import ray.data
-
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    if ray.is_initialized():
-        return lambda: None
-    if settings.ray_address:
-        ray.init(address=settings.ray_address, log_to_driver=False, logging_level=logging.ERROR)
-    else:
-        ray.init(
-            address="local",
-            num_cpus=settings.workers,
-            include_dashboard=False,
-            object_store_memory=settings.object_store_bytes,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    return ray.shutdown

@@ -1,20 +1,21 @@
 """Gold: the figures that people read, made anew for the days that a run touched."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import glob
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from app.contracts.lake import ACCOUNT_DAILY, CHANNEL_DAILY, DATA_QUALITY_DAILY, SILVER
 from app.contracts.table import TableContract
 from app.lake import delta
 from app.lake.delta import StagedFile
-from app.lake.storage import Storage
 from pipelines.work import Run
 
 # Both read `silver`: the rows of one booking date.
@@ -38,8 +39,6 @@ CHANNEL_DAILY_SQL = """
     from silver group by all order by all
 """
 _DAILY = ((ACCOUNT_DAILY, ACCOUNT_DAILY_SQL), (CHANNEL_DAILY, CHANNEL_DAILY_SQL))
-_COLUMNS = ("sort_code", "account_number", "currency", "amount_minor", "payer", "payee", "channel")
-_BATCH_ROWS = 128 * 1024
 
 
 @dataclass(frozen=True)
@@ -54,28 +53,15 @@ class Day:
 def gold(run: Run, day: Day) -> dict[str, StagedFile]:
     """Make the day's rows of every daily table; by table path, the staged file."""
     made = {}
-    for contract, sql in _DAILY:
-        with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as connection:
-            silver = _rows(run.lake.storage, day.paths)
-            connection.register("silver", silver)
+    with tempfile.TemporaryDirectory() as cache, duckdb.connect(config={"threads": 1, "temp_directory": ""}) as connection:
+        files = [run.lake.storage.on_disk(f"{SILVER.path}/{path}", Path(cache)) for path in day.paths]
+        connection.read_parquet([glob.escape(str(file)) for file in files], hive_partitioning=False).create_view("silver")
+        for contract, sql in _DAILY:
             rows = connection.sql(sql).to_arrow_table()
-        name = f"part-{run.run_id}-{day.number:05d}"
-        partition = {"booking_date": day.booking_date.isoformat()}
-        made[contract.path] = delta.stage(run.lake.storage, contract, name, rows, partition, run.started_at)
+            name = f"part-{run.run_id}-{day.number:05d}"
+            partition = {"booking_date": day.booking_date.isoformat()}
+            made[contract.path] = delta.stage(run.lake.storage, contract, name, rows, partition, run.started_at)
     return made
-
-
-def _rows(storage: Storage, paths: Sequence[str]) -> pa.RecordBatchReader:
-    fields = {field.name: field for field in SILVER.schema}
-    schema = pa.schema([pa.field(name, fields[name].type) for name in _COLUMNS])
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for path in paths:
-            with storage.arrow_file(f"{SILVER.path}/{path}") as file, pq.ParquetFile(file) as parquet:
-                for batch in parquet.iter_batches(_BATCH_ROWS, columns=list(_COLUMNS)):
-                    yield batch.select(list(_COLUMNS)).cast(schema)
-
-    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def files_of(table: DeltaTable, partition: str, values: Iterable[str]) -> dict[str, list[str]]:

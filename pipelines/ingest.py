@@ -1,4 +1,4 @@
-"""Landing: read a file once from end to end, decide whether it is what it says, keep its bytes, find its units."""
+"""Landing: read a file once from end to end, decide whether it is what it says, keep its bytes, find its parts."""
 
 import hashlib
 import json
@@ -9,9 +9,7 @@ from app.errors import FileRejected
 from app.lake import layout
 from app.readers import archive, csv, formats, ndjson, parquet
 from app.readers.formats import Compression, Format
-from app.readers.parquet import RowGroups
-from app.readers.parsed import Span
-from pipelines.work import Ingested, Rejection, Run, SourceFile
+from pipelines.work import Ingested, Part, Rejection, Run, SourceFile
 
 _HEAD_BYTES = 4096
 
@@ -62,15 +60,16 @@ _Splitter = csv.Splitter | ndjson.Splitter | None
 
 
 def _splitter(run: Run, form: Format) -> _Splitter:
-    """What finds the units of a text file; a Parquet file says itself where they are."""
+    """What finds the parts of a text file; a Parquet file says itself where they are."""
+    part_bytes = min(run.settings.block_bytes, run.settings.unit_bytes)
     if form is Format.CSV:
-        return csv.Splitter(run.settings.unit_bytes)
-    return ndjson.Splitter(run.settings.unit_bytes) if form is Format.NDJSON else None
+        return csv.Splitter(part_bytes)
+    return ndjson.Splitter(part_bytes) if form is Format.NDJSON else None
 
 
-def _write(run: Run, path: str, pieces: Iterator[bytes | memoryview], splitter: _Splitter) -> tuple[Span | RowGroups, ...]:
-    """Write an object and find its units on the way; there is no object if its content is rejected."""
-    spans: list[Span | RowGroups] = []
+def _write(run: Run, path: str, pieces: Iterator[bytes | memoryview], splitter: _Splitter) -> tuple[Part, ...]:
+    """Write an object and find its parts on the way; there is no object if its content is rejected."""
+    spans: list[Part] = []
 
     def split() -> Iterator[bytes | memoryview]:
         for piece in pieces:

@@ -1,13 +1,16 @@
 """What there is to do: the files of a landing place, in the one order that decides everything."""
 
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.errors import UsageError
 from app.lake.storage import Entry, Storage
-from pipelines.work import SourceFile
+from app.readers.parsed import Span
+from pipelines.work import Ingested, Part, SourceFile, Unit
 
 CONTROL_SUFFIX = ".control.json"
 _IGNORED_FOLDER = "ground_truth"
@@ -42,6 +45,24 @@ def source_files(places: Sequence[str], zones: Sequence[str], options: Mapping[s
         )
         for number, (uri, (storage, entry)) in enumerate(sorted(data.items()))
     ]
+
+
+def units(files: Iterable[Ingested], unit_bytes: int) -> list[Unit]:
+    """What one task each takes: neighbouring parts of one text file, ``unit_bytes`` or less and about equally much; or one Parquet part."""
+    grouped = [(file, parts) for file in files for parts in _grouped(file.parts, unit_bytes)]
+    return [Unit(number, file, parts) for number, (file, parts) in enumerate(grouped)]
+
+
+def _grouped(parts: Sequence[Part], unit_bytes: int) -> Iterator[tuple[Part, ...]]:
+    spans = [part for part in parts if isinstance(part, Span)]
+    if not spans:
+        yield from ((part,) for part in parts)
+        return
+    begin, end = spans[0].offset, spans[-1].offset + spans[-1].length
+    count = max(1, math.ceil((end - begin) / unit_bytes))
+    # A span belongs to the unit in which its middle lies.
+    for _, group in groupby(spans, lambda span: int((span.offset + span.length / 2 - begin) * count / (end - begin))):
+        yield tuple(group)
 
 
 def _zone_rule(text: str) -> tuple[str, str]:

@@ -39,18 +39,16 @@ class Stages:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str, tasks: int = 1) -> Iterator[Callable[[Iterator[Result]], list[Result]]]:
-        """Time a stage; call what it gives on the stage's results to gather them."""
+    def stage(self, name: str, tasks: int = 1) -> Iterator[Callable[[Iterator[Result]], Iterator[Result]]]:
+        """Time a stage; pass the stage's results through what it gives, so that the observer sees them come."""
         begun = perf_counter()
         self._observer.begun(name, tasks)
 
-        def gather(results: Iterator[Result]) -> list[Result]:
-            gathered = []
+        def watch(results: Iterator[Result]) -> Iterator[Result]:
             for result in results:
-                gathered.append(result)
+                yield result
                 self._observer.advanced(name)
-            return gathered
 
-        yield gather
+        yield watch
         self.seconds[name] = round(self.seconds.get(name, 0.0) + perf_counter() - begun, 3)
         self._observer.ended(name)

@@ -4,18 +4,18 @@ Nothing here uses a count that an earlier stage made of its own rows: the Parque
 their rows are counted, summed, and ticked off by record number.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from app.compliance.control_totals import Coverage, Totals, of_rows
+from app.compliance.control_totals import Coverage, Marks, Totals, marks, of_rows
 from app.contracts.lake import DUPLICATES, QUARANTINE, SILVER
-from app.lake.storage import Storage
+from pipelines.work import Run
 
 SIDES = {SILVER.path: "accepted", QUARANTINE.path: "quarantined", DUPLICATES.path: "duplicates"}
 COLUMNS = ["source_sha256", "record_number", "currency", "amount_minor"]
@@ -35,28 +35,32 @@ class Counted:
 
     side: str
     totals: Mapping[str, Totals]
-    record_numbers: Mapping[str, npt.NDArray[np.int64]]
+    marks: Mapping[str, Marks]  # of the landing files that are known
 
 
-def count(storage: Storage, placed: Placed, run_id: str) -> Counted:
-    """Read a Parquet file back and count the rows that the run wrote."""
+def count(run: Run, records: Mapping[str, int], placed: Placed) -> Counted:
+    """Read a Parquet file back and count the rows that the run wrote; ``records``: how many each landing file has, by hash."""
     with (
-        storage.arrow_file(f"{placed.table}/{placed.path}") as file,
-        pq.ParquetFile(file, read_dictionary=["source_sha256", "run_id"]) as parquet,
+        run.lake.storage.arrow_file(f"{placed.table}/{placed.path}") as file,
+        pq.ParquetFile(file, read_dictionary=["source_sha256", "currency", "run_id"]) as parquet,
     ):
-        rows = parquet.read(columns=[*COLUMNS, "run_id"])
-    return count_rows(SIDES[placed.table], rows.filter(pc.equal(rows["run_id"].cast(pa.string()), run_id)))
+        rows = parquet.read(columns=[*COLUMNS, "run_id"], use_threads=False).unify_dictionaries()
+    mine = pc.equal(rows["run_id"], run.run_id)
+    return count_rows(SIDES[placed.table], rows if pc.all(mine).as_py() else rows.filter(mine), records)
 
 
-def count_rows(side: str, rows: pa.Table) -> Counted:
+def count_rows(side: str, rows: pa.Table, records: Mapping[str, int]) -> Counted:
     """Count rows that have COLUMNS."""
-    sources = rows["source_sha256"].cast(pa.string())
-    totals, numbers = {}, {}
-    for source in pc.unique(sources).to_pylist():
-        mine = rows.filter(pc.equal(sources, source))
-        totals[source] = of_rows(mine)
-        numbers[source] = mine["record_number"].to_numpy()
-    return Counted(side, totals, numbers)
+    encoded = rows["source_sha256"]
+    if not pa.types.is_dictionary(encoded.type):
+        encoded = encoded.dictionary_encode()
+    encoded = encoded.combine_chunks()
+    sources, numbers = encoded.dictionary.to_pylist(), rows["record_number"].to_numpy()
+    which = encoded.indices.to_numpy()
+    order = np.argsort(which.astype(np.uint16) if len(sources) < 2**16 else which, kind="stable")
+    cuts = np.searchsorted(which[order], np.arange(len(sources) + 1)).tolist()
+    by_source = {source: numbers[order[begin:end]] for source, (begin, end) in zip(sources, pairwise(cuts), strict=True)}
+    return Counted(side, of_rows(rows), {s: marks(n, records[s]) for s, n in by_source.items() if s in records})
 
 
 @dataclass
@@ -71,15 +75,14 @@ class Tally:
         self._strays: list[str] = []
         self.sides = {source: {side: Totals() for side in SIDES.values()} for source in self.records}
 
-    def add(self, counted: Iterable[Counted]) -> None:
-        """Take in what one or more Parquet files hold."""
-        for part in counted:
-            for source, totals in part.totals.items():
-                if source not in self._coverage:
-                    self._strays.append(f"the tables hold records of a file with SHA-256 {source}, which this run did not load")
-                    continue
-                self.sides[source][part.side] += totals
-                self._coverage[source].add(part.record_numbers[source])
+    def add(self, part: Counted) -> None:
+        """Take in what a Parquet file, or a piece of one, holds."""
+        for source, totals in part.totals.items():
+            if source not in self._coverage:
+                self._strays.append(f"the tables hold records of a file with SHA-256 {source}, which this run did not load")
+                continue
+            self.sides[source][part.side] += totals
+            self._coverage[source].add(part.marks[source])
 
     def faults(self) -> list[str]:
         """A sentence for each record that is nowhere, or in two places, and for each file that nobody loaded."""

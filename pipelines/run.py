@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,17 +16,18 @@ from app.contracts import landing
 from app.contracts.lake import BRONZE, DATA_QUALITY_DAILY, DUPLICATES, QUARANTINE, SILVER
 from app.errors import NotReconciled
 from app.lake import layout, lock
+from app.lake.arrivals import CONFLICT
 from app.lake.delta import Change, StagedFile
 from app.lake.keys import Segment
 from app.lake.lake import create
 from app.lake.storage import Storage
 from app.settings import Settings
-from pipelines import bronze, duplicates, gold, ingest, publish, reconcile, silver
+from pipelines import bronze, duplicates, gold, ingest, plan, publish, reconcile, silver
 from pipelines.executor import Executor
 from pipelines.progress import Observer, Stages
 from pipelines.publish import Publication
-from pipelines.reconcile import Placed, Tally
-from pipelines.work import Bronzed, Ingested, Quality, Rejection, Run, SourceFile, Unit
+from pipelines.reconcile import Counted, Placed, Tally
+from pipelines.work import Bronzed, Ingested, Quality, Rejection, Run, SourceFile
 
 
 @dataclass
@@ -85,9 +86,9 @@ def _prepare(day: Day, sources: Sequence[SourceFile], recovered: Sequence[str]) 
     _bronze(day)
     _duplicates(day)
     _silver(day)
-    _gold(day)
+    tally = _gold(day)
     try:
-        outcomes = _reconcile(day)
+        outcomes = _reconcile(day, tally)
     except NotReconciled as error:
         publish.undo(day.run.lake, day.run.run_id)
         return _failed(day, recovered, str(error))
@@ -107,8 +108,8 @@ def _publication(day: Day, changes: dict[str, Change], document: dict[str, Any])
 
 def _ingest(day: Day, sources: Sequence[SourceFile]) -> None:
     known = publish.loaded_files(day.history)
-    with day.stages.stage("ingest", len(sources)) as gather:
-        files = gather(day.executor.map(partial(ingest.ingest, day.run, known=known), sources))
+    with day.stages.stage("ingest", len(sources)) as watch:
+        files = list(watch(day.executor.map(partial(ingest.ingest, day.run, known=known), sources)))
     seen: set[str | None] = set()
     for file in sorted(files, key=lambda f: f.file.number):
         fresh = file.rejection is None and not file.already_loaded
@@ -122,10 +123,9 @@ def _loading(files: Iterable[Ingested]) -> list[Ingested]:
 
 
 def _bronze(day: Day) -> None:
-    parts = [(file, part) for file in _loading(day.files) for part in file.parts]
-    units = [Unit(number, file, part) for number, (file, part) in enumerate(parts)]
-    with day.stages.stage("bronze", len(units)) as gather:
-        bronzed = gather(day.executor.map(partial(bronze.bronze, day.run), units))
+    units = plan.units(_loading(day.files), day.run.settings.unit_bytes)
+    with day.stages.stage("bronze", len(units)) as watch:
+        bronzed = list(watch(day.executor.map(partial(bronze.bronze, day.run), units)))
     bronzed.sort(key=lambda b: b.unit.number)
     _reject_late(day, bronzed)
     accepted = {file.file.number for file in _loading(day.files)}
@@ -164,8 +164,8 @@ def _declared_otherwise(file: Ingested, read: Totals) -> Rejection | None:
 def _duplicates(day: Day) -> None:
     segments = tuple(Segment(**entry) for entry in _last_keys(day.history))
     ranges = duplicates.ranges(day.run, day.units, segments)
-    with day.stages.stage("duplicates", len(ranges)) as gather:
-        settled = gather(day.executor.map(partial(duplicates.settle, day.run), ranges))
+    with day.stages.stage("duplicates", len(ranges)) as watch:
+        settled = list(watch(day.executor.map(partial(duplicates.settle, day.run), ranges)))
     day.losers = silver.losers(settled)
     merged = {segment for part in ranges for segment in part.merge}
     new = sorted((part.segment for part in settled if part.segment.rows), key=lambda segment: segment.name)
@@ -181,34 +181,48 @@ def _silver(day: Day) -> None:
     run = day.run
     pieces = silver.pieces(run, day.units, day.losers)
     by_number = {unit.unit.number: unit.unit for unit in day.units}
-    conflicts = [(by_number[number], lost) for number, lost in sorted(day.losers.items()) if len(lost.of(duplicates.CONFLICT))]
-    with day.stages.stage("silver", len(pieces) + len(conflicts)) as gather:
-        made = gather(day.executor.map(partial(silver.silver, run), pieces))
-        made += gather(day.executor.map(partial(_set_aside, run), conflicts))
+    conflicts = [silver.Conflicts(by_number[number], lost) for number, lost in sorted(day.losers.items()) if len(lost.of(CONFLICT))]
+    with day.stages.stage("silver", len(pieces) + len(conflicts)) as watch:
+        made = list(watch(day.executor.map(partial(silver.made, run), [*pieces, *conflicts])))
     for files in made:
         day.stage(SILVER.path, files.silver)
         day.stage(DUPLICATES.path, files.duplicates)
         day.stage(QUARANTINE.path, files.quarantine)
 
 
-def _set_aside(run: Run, item: tuple[Unit, silver.Losers]) -> silver.Made:
-    return silver.set_aside(run, *item)
-
-
-def _gold(day: Day) -> None:
+def _gold(day: Day) -> Tally:
+    """Make the figures of the days that the run touched; and, since both read what is staged, count the staged tables again."""
     run = day.run
     new: dict[str, list[str]] = {}
     for file in day.staged.get(SILVER.path, ()):
         new.setdefault(str(file.partition["booking_date"]), []).append(file.path)
     old = gold.files_of(run.lake.table(SILVER), "booking_date", new)
     days = [gold.Day(number, datetime.fromisoformat(text).date(), (*old[text], *new[text])) for number, text in enumerate(sorted(new))]
-    with day.stages.stage("gold", len(days)) as gather:
-        for made in gather(day.executor.map(partial(gold.gold, run), days)):
+    placed = [Placed(table, file.path) for table in reconcile.SIDES for file in day.staged.get(table, ())]
+    tally = Tally({sha256: source.records for sha256, source in _sources(day).items()})
+    with day.stages.stage("gold", len(days) + len(placed)) as watch:
+        for made in watch(day.executor.map(partial(_figures, run, tally.records), [*days, *placed])):
+            if isinstance(made, Counted):
+                tally.add(made)
+                continue
             for table, file in made.items():
                 day.stage(table, file)
     for contract in gold.DAILY_TABLES:
         stale = gold.files_of(run.lake.table(contract), "booking_date", new)
         day.removed[contract.path] = [path for paths in stale.values() for path in paths]
+    return tally
+
+
+def _figures(run: Run, records: Mapping[str, int], item: gold.Day | Placed) -> dict[str, StagedFile] | Counted:
+    return gold.gold(run, item) if isinstance(item, gold.Day) else reconcile.count(run, records, item)
+
+
+def _sources(day: Day) -> dict[str, Totals]:
+    """By hash, what the readers counted in each file that is loaded."""
+    sources: dict[str, Totals] = {str(file.sha256): Totals() for file in _loading(day.files)}
+    for unit in day.units:
+        sources[str(unit.unit.ingested.sha256)] += unit.source
+    return sources
 
 
 def _stage_quality(day: Day, document: dict[str, Any]) -> None:
@@ -219,18 +233,12 @@ def _stage_quality(day: Day, document: dict[str, Any]) -> None:
     day.removed[DATA_QUALITY_DAILY.path] = stale[run.ingest_date]
 
 
-def _reconcile(day: Day) -> list[FileOutcome]:
-    """Count the staged tables again; raise NotReconciled if they do not hold what the readers counted."""
-    run = day.run
-    sources: dict[str, Totals] = {str(file.sha256): Totals() for file in _loading(day.files)}
-    for unit in day.units:
-        sources[str(unit.unit.ingested.sha256)] += unit.source
-    placed = [Placed(table, file.path) for table in reconcile.SIDES for file in day.staged.get(table, ())]
-    tally = Tally({sha256: source.records for sha256, source in sources.items()})
-    with day.stages.stage("reconcile", len(placed)) as gather:
-        tally.add(gather(day.executor.map(partial(reconcile.count, run.lake.storage, run_id=run.run_id), placed)))
-    outcomes = [_outcome(file, sources, tally) for file in day.files]
-    faults = tally.faults() + [difference for outcome in outcomes for difference in outcome.differences()]
+def _reconcile(day: Day, tally: Tally) -> list[FileOutcome]:
+    """Raise NotReconciled if the staged tables do not hold what the readers counted."""
+    with day.stages.stage("reconcile"):
+        sources = _sources(day)
+        outcomes = [_outcome(file, sources, tally) for file in day.files]
+        faults = tally.faults() + [difference for outcome in outcomes for difference in outcome.differences()]
     if faults:
         raise NotReconciled("; ".join(faults[:10]))
     return outcomes
@@ -251,7 +259,7 @@ def _certificate(day: Day, outcomes: Sequence[FileOutcome], recovered: Sequence[
     reasons: Counter[str] = Counter()
     for unit in day.units:
         reasons.update(unit.by_reason)
-    conflicts = sum(len(lost.of(duplicates.CONFLICT)) for lost in day.losers.values())
+    conflicts = sum(len(lost.of(CONFLICT)) for lost in day.losers.values())
     if conflicts:
         reasons[silver.CONFLICT_REASON] += conflicts
     totals = certificates.totals_document(outcomes, reasons)

@@ -1,7 +1,7 @@
 """Silver: the accepted rows, one file a booking date; and the rows that turned out to be duplicates or conflicts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from app.contracts.lake import DUPLICATES, QUARANTINE, SILVER
-from app.contracts.table import TableContract
 from app.lake import delta
+from app.lake.arrivals import CONFLICT, DUPLICATE, FIRST
 from app.lake.delta import StagedFile
 from app.validation import transaction
-from pipelines.bronze import quarantine_rows, read, stage_rows, typed_path, with_source
-from pipelines.duplicates import CONFLICT, DUPLICATE, Settled
-from pipelines.work import Bronzed, Run, Unit
+from pipelines.bronze import blocks, quarantine_rows, typed_path, with_source, with_sources, writer
+from pipelines.duplicates import Settled
+from pipelines.work import Batch, Bronzed, Run, Unit
 
 CONFLICT_REASON = "transaction_id_conflict"
 
@@ -39,7 +39,15 @@ class Piece:
 
     number: int
     booking_date: date
-    sources: tuple[tuple[Unit, int, Losers | None], ...]  # unit, index of its record batch, rows to leave out
+    sources: tuple[tuple[Unit, Batch, Losers | None], ...]  # unit, some of its rows, which records of it to leave out
+
+
+@dataclass(frozen=True)
+class Conflicts:
+    """A unit that has records which contradict a transaction that is there already."""
+
+    unit: Unit
+    lost: Losers
 
 
 def losers(settled: Sequence[Settled]) -> dict[int, Losers]:
@@ -58,24 +66,26 @@ def losers(settled: Sequence[Settled]) -> dict[int, Losers]:
 
 def pieces(run: Run, units: Sequence[Bronzed], lost: Mapping[int, Losers]) -> list[Piece]:
     """Cut the accepted rows into files of at most settings.silver_file_rows, each of one booking date."""
-    by_date: dict[date, list[tuple[Unit, int, int]]] = {}
+    by_date: dict[date, list[tuple[Unit, Batch]]] = {}
     for bronzed in units:
         for batch in bronzed.batches:
-            by_date.setdefault(batch.booking_date, []).append((bronzed.unit, batch.index, batch.rows))
+            by_date.setdefault(batch.booking_date, []).append((bronzed.unit, batch))
     return [
-        Piece(number, day, tuple((unit, index, lost.get(unit.number)) for unit, index, _ in group))
+        Piece(number, day, tuple((unit, batch, lost.get(unit.number)) for unit, batch in group))
         for number, (day, group) in enumerate(_groups(by_date, run.settings.silver_file_rows))
     ]
 
 
-def _groups(by_date: Mapping[date, list[tuple[Unit, int, int]]], most: int) -> Iterator[tuple[date, list[tuple[Unit, int, int]]]]:
+def _groups(by_date: Mapping[date, list[tuple[Unit, Batch]]], most: int) -> Iterator[tuple[date, list[tuple[Unit, Batch]]]]:
     for day in sorted(by_date):
-        group: list[tuple[Unit, int, int]] = []
-        for source in by_date[day]:
-            if group and sum(rows for _, _, rows in group) + source[2] > most:
+        group: list[tuple[Unit, Batch]] = []
+        rows = 0
+        for unit, batch in by_date[day]:
+            if group and rows + batch.rows > most:
                 yield day, group
-                group = []
-            group.append(source)
+                group, rows = [], 0
+            group.append((unit, batch))
+            rows += batch.rows
         yield day, group
 
 
@@ -88,40 +98,89 @@ class Made:
     quarantine: StagedFile | None = None
 
 
+def made(run: Run, item: Piece | Conflicts) -> Made:
+    """Do one task of the stage."""
+    return silver(run, item) if isinstance(item, Piece) else set_aside(run, item)
+
+
 def silver(run: Run, piece: Piece) -> Made:
     """Write one silver file, and list the piece's duplicates."""
-    kept, listed = [], []
-    for unit, index, lost in piece.sources:
-        with run.lake.storage.arrow_file(typed_path(run, unit.number)) as file:
-            rows = pa.Table.from_batches([pa.ipc.open_file(file).get_batch(index)])
-        if lost is not None:
-            numbers = rows["record_number"].to_numpy()
-            twice = rows.filter(pa.array(np.isin(numbers, lost.of(DUPLICATE))))
-            listed.append(_sourced(run, unit, twice).select([f.name for f in DUPLICATES.schema if f.name != "ingest_date"]))
-            rows = rows.filter(pa.array(~np.isin(numbers, lost.record_number)))
-        kept.append(_sourced(run, unit, rows))
     name = f"part-{run.run_id}-{piece.number:05d}"
-    return Made(
-        _stage(run, SILVER, name, kept, {"booking_date": piece.booking_date.isoformat()}),
-        _stage(run, DUPLICATES, name, listed, {"ingest_date": run.ingest_date}),
+    files = _Files(
+        delta.FileWriter(run.lake.storage, SILVER, name, {"booking_date": piece.booking_date.isoformat()}, run.started_at),
+        delta.FileWriter(run.lake.storage, DUPLICATES, name, {"ingest_date": run.ingest_date}, run.started_at),
     )
+    block = _Block(run, files)
+    for unit, batch, lost in piece.sources:
+        data = run.lake.storage.view(typed_path(run, unit.number), batch.offset, batch.length)
+        rows = pa.ipc.open_stream(data).read_all()
+        if block.rows + rows.num_rows > run.settings.block_rows:
+            block.write()
+            block = _Block(run, files)
+        block.add(unit, rows, lost)
+    block.write()
+    return Made(files.silver.close(), files.duplicates.close())
 
 
-def _sourced(run: Run, unit: Unit, rows: pa.Table) -> pa.Table:
-    return with_source(run, unit, rows.drop_columns("record_number"), rows["record_number"].to_numpy())
+@dataclass(frozen=True)
+class _Files:
+    silver: delta.FileWriter
+    duplicates: delta.FileWriter
 
 
-def _stage(run: Run, contract: TableContract, name: str, tables: Sequence[pa.Table], partition: Mapping[str, str]) -> StagedFile | None:
-    if not sum(table.num_rows for table in tables):
-        return None
-    return delta.stage(run.lake.storage, contract, name, pa.concat_tables(tables), partition, run.started_at)
+@dataclass
+class _Block:
+    """Rows that are written together: what a task holds of its piece."""
+
+    run: Run
+    files: _Files
+    units: list[Unit] = field(default_factory=list)
+    tables: list[pa.Table] = field(default_factory=list)
+    lost: list[npt.NDArray[np.uint8]] = field(default_factory=list)  # of each row: FIRST, or why it is left out
+    rows: int = 0
+
+    def add(self, unit: Unit, rows: pa.Table, lost: Losers | None) -> None:
+        self.units.append(unit)
+        self.tables.append(rows)
+        self.lost.append(_verdicts(rows["record_number"].to_numpy(), lost))
+        self.rows += rows.num_rows
+
+    def write(self) -> None:
+        if not self.rows:
+            return
+        unit_of = np.repeat(np.arange(len(self.units), dtype=np.int32), [table.num_rows for table in self.tables])
+        rows = with_sources(self.run, self.units, unit_of, pa.concat_tables(self.tables))
+        lost = np.concatenate(self.lost)
+        if not lost.any():
+            self.files.silver.write(rows)
+            return
+        kept, twice = rows.filter(pa.array(lost == FIRST)), rows.filter(pa.array(lost == DUPLICATE))
+        if kept.num_rows:
+            self.files.silver.write(kept)
+        if twice.num_rows:
+            self.files.duplicates.write(twice)
 
 
-def set_aside(run: Run, unit: Unit, lost: Losers) -> Made:
+def _verdicts(record_number: npt.NDArray[np.int64], lost: Losers | None) -> npt.NDArray[np.uint8]:
+    """FIRST, DUPLICATE or CONFLICT for each of these rows, which ascend by record number."""
+    verdicts = np.zeros(len(record_number), dtype=np.uint8)
+    if lost is not None:
+        at = np.minimum(np.searchsorted(record_number, lost.record_number), len(record_number) - 1)
+        here = record_number[at] == lost.record_number
+        verdicts[at[here]] = lost.verdict[here]
+    return verdicts
+
+
+def set_aside(run: Run, conflicts: Conflicts) -> Made:
     """Write a unit's conflicts to quarantine; their raw bytes come from the unit, read once more."""
-    parsed = read(run, unit)
-    validated = transaction.validate(parsed.columns, unit.ingested.file.zone)
-    conflict = np.flatnonzero(np.isin(parsed.record_number, lost.of(CONFLICT)))
-    why = pa.array([[CONFLICT_REASON]] * len(conflict), pa.list_(pa.string()))
-    rows = quarantine_rows(parsed, validated, conflict, why)
-    return Made(quarantine=stage_rows(run, unit, QUARANTINE, rows, parsed.record_number[conflict], "-conflicts"))
+    unit, numbers = conflicts.unit, conflicts.lost.of(CONFLICT)
+    quarantine = writer(run, unit, QUARANTINE, "-conflicts")
+    for parsed in blocks(run, unit):
+        conflict = np.flatnonzero(np.isin(parsed.record_number, numbers))
+        if not len(conflict):
+            continue
+        validated = transaction.validate(parsed.columns, unit.ingested.file.zone)
+        why = pa.array([[CONFLICT_REASON]] * len(conflict), pa.list_(pa.string()))
+        rows = quarantine_rows(parsed, validated, conflict, why)
+        quarantine.write(with_source(run, unit, rows, parsed.record_number[conflict]))
+    return Made(quarantine=quarantine.close())

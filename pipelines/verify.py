@@ -75,7 +75,7 @@ def _count(lake: Lake, tallies: Mapping[str, Tally], reasons: Mapping[str, Count
                 if run_id not in tallies:
                     strays.add(run_id)
                     continue
-                tallies[run_id].add([reconcile.count_rows(reconcile.SIDES[contract.path], mine)])
+                tallies[run_id].add(reconcile.count_rows(reconcile.SIDES[contract.path], mine, tallies[run_id].records))
                 if contract is QUARANTINE:
                     reasons[run_id].update(pc.list_flatten(mine["reasons"]).to_pylist())
     return strays

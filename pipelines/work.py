@@ -53,9 +53,13 @@ class Rejection:
     message: str
 
 
+Part = Span | RowGroups
+"""What is read and worked on at once: some whole records of a text file, or some row groups of a Parquet file."""
+
+
 @dataclass(frozen=True)
 class Ingested:
-    """A file that was read once from end to end: its hash, and where its units of whole records lie."""
+    """A file that was read once from end to end: its hash, and where its parts of whole records lie."""
 
     file: SourceFile
     sha256: str | None = None
@@ -64,25 +68,26 @@ class Ingested:
     format: Format = Format.CSV
     content_path: str = ""  # in the lake: the kept file, or its decompressed bytes
     names: tuple[str, ...] = ()  # the header of a CSV file
-    parts: tuple[Span | RowGroups, ...] = ()
+    parts: tuple[Part, ...] = ()  # they tile the file's records, in their order
     declared: Totals | None = None  # what its control file says
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A run of whole records that one task reads. Units are numbered in the order of files and of records in them."""
+    """Neighbouring parts that one task reads, one after the other. Units are numbered in the order of files and of records in them."""
 
     number: int
     ingested: Ingested
-    part: Span | RowGroups
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Accepted rows of one unit and one booking date: a record batch of the unit's typed file."""
+    """Accepted rows of one booking date: where in its unit's typed file they lie, as an Arrow stream of one record batch."""
 
     booking_date: date
-    index: int
+    offset: int
+    length: int
     rows: int
 
 

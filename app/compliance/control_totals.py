@@ -129,37 +129,80 @@ def _add_texts(
         count[position] += 1
 
 
-def of_rows(rows: pa.Table) -> Totals:
-    """The totals of rows that lie in a table: columns amount_minor (int64) and currency, null where nothing could be read."""
-    readable = rows.filter(pc.is_valid(rows["currency"]))
-    groups = pa.table({"currency": readable["currency"], "amount": pc.cast(readable["amount_minor"], pa.decimal128(38, 0))})
-    sums = groups.group_by("currency").aggregate([("amount", "sum")])
-    amounts = {code: int(amount) for code, amount in zip(sums["currency"].to_pylist(), sums["amount_sum"].to_pylist(), strict=True)}
-    return Totals(rows.num_rows, dict(sorted(amounts.items())))
+def of_rows(rows: pa.Table) -> dict[str, Totals]:
+    """By source_sha256, the totals of rows that lie in a table.
+
+    Columns: source_sha256, amount_minor (int64), and currency, null where nothing could be read.
+    """
+    groups = pa.table(
+        {"source": rows["source_sha256"], "currency": rows["currency"], "amount": pc.cast(rows["amount_minor"], pa.decimal128(38, 0))}
+    )
+    sums = groups.group_by(["source", "currency"]).aggregate([([], "count_all"), ("amount", "sum")])
+    totals: dict[str, Totals] = {}
+    for group in sums.to_pylist():
+        amounts = {} if group["currency"] is None else {group["currency"]: int(group["amount_sum"])}
+        totals[group["source"]] = totals.get(group["source"], Totals()) + Totals(group["count_all"], amounts)
+    return totals
+
+
+Bits = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """A set of record numbers of one file: number n is bit n % 8 of ``bits[n // 8 - first_byte]``."""
+
+    first_byte: int
+    bits: Bits
+    twice: int | None = None  # the lowest number that came more than once
+    stray: int | None = None  # a number that is not in the file
+
+
+def marks(record_numbers: npt.NDArray[np.int64], records: int) -> Marks:
+    """Mark these 1-based numbers of a file that has ``records`` records."""
+    outside = (record_numbers < 1) | (record_numbers > records)
+    stray = int(record_numbers[outside][0]) if outside.any() else None
+    inside = record_numbers[~outside] if stray is not None else record_numbers
+    if not inside.size:
+        return Marks(0, np.zeros(0, dtype=np.uint8), stray=stray)
+    first_byte = int(inside.min()) // 8
+    flags = np.zeros((int(inside.max()) // 8 - first_byte + 1) * 8, dtype=np.bool_)
+    flags[inside - 8 * first_byte] = True
+    twice = None
+    if np.count_nonzero(flags) != inside.size:
+        twice = 8 * first_byte + int(np.argmax(np.bincount(inside - 8 * first_byte) > 1))
+    return Marks(first_byte, np.packbits(flags, bitorder="little"), twice, stray)
 
 
 class Coverage:
     """Which records of a file are accounted for: each one exactly once, or the first that is not."""
 
     def __init__(self, records: int) -> None:
-        self._seen = np.zeros(records + 1, dtype=np.uint8)
+        self._records = records
+        self._seen = np.zeros(records // 8 + 1, dtype=np.uint8)
+        self._seen[0] = 1  # there is no record 0
+        self._twice: list[int] = []
         self._stray: int | None = None
 
-    def add(self, record_numbers: npt.NDArray[np.int64]) -> None:
-        """Count these 1-based record numbers once more."""
-        outside = record_numbers[(record_numbers < 1) | (record_numbers >= self._seen.size)]
-        if outside.size:
-            self._stray = int(outside[0])
-        inside = record_numbers[(record_numbers >= 1) & (record_numbers < self._seen.size)]
-        counts = np.bincount(inside, minlength=self._seen.size)
-        self._seen = np.minimum(self._seen + counts, 2).astype(np.uint8)
+    def add(self, part: Marks) -> None:
+        """Count these records once more."""
+        if part.stray is not None:
+            self._stray = part.stray
+        window = self._seen[part.first_byte : part.first_byte + part.bits.size]
+        again = np.flatnonzero(window & part.bits)
+        if again.size:
+            byte = int(again[0])
+            bit = int(np.flatnonzero(np.unpackbits(window[byte] & part.bits[byte], bitorder="little"))[0])
+            self._twice.append((part.first_byte + byte) * 8 + bit)
+        if part.twice is not None:
+            self._twice.append(part.twice)
+        window |= part.bits
 
     def fault(self) -> str | None:
         """None if every record was counted once; else a sentence on the first that was not."""
         if self._stray is not None:
             return f"record {self._stray} is not in the file"
-        wrong = np.flatnonzero(self._seen[1:] != 1)
-        if not wrong.size:
-            return None
-        number = int(wrong[0]) + 1
-        return f"record {number} is {'in no table' if self._seen[number] == 0 else 'in the tables more than once'}"
+        missing = np.flatnonzero(np.unpackbits(self._seen, count=self._records + 1, bitorder="little") == 0)
+        if missing.size and int(missing[0]) < min(self._twice, default=self._records + 1):
+            return f"record {int(missing[0])} is in no table"
+        return f"record {min(self._twice)} is in the tables more than once" if self._twice else None

@@ -45,64 +45,96 @@ class Change:
     remove: tuple[str, ...] = field(default=())
 
 
-def stage(
-    storage: Storage, contract: TableContract, name: str, data: pa.Table, partition: Mapping[str, str | None], now: datetime
-) -> StagedFile:
-    """Write ``data`` (without its partition columns) as a Parquet file in the table's folder, with full statistics.
+class FileWriter:
+    """Writes one Parquet file of a table, piece by piece; the file is there when it is closed, and not before.
 
     ``name`` must be unique in the lake: it carries the run's id and the unit's number.
     """
-    folder = "/".join(f"{key}={_NULL_PARTITION if value is None else value}" for key, value in partition.items())
-    path = f"{folder}/{name}.parquet" if folder else f"{name}.parquet"
-    schema = pa.schema([f for f in contract.schema if f.name not in contract.partition_by])
-    data = data.select(schema.names)
-    encoded = pa.schema([f.with_type(data[f.name].type) if pa.types.is_dictionary(data[f.name].type) else f for f in schema])
-    data = data.cast(encoded)
-    sink = pa.BufferOutputStream()
-    plain = [f.name for f in schema if f.name in _HIGH_CARDINALITY]
-    with pq.ParquetWriter(
-        sink,
-        encoded,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=[f.name for f in schema if f.name not in plain],
-        write_statistics=True,
-        store_schema=False,  # a dictionary is a way to write a column, not its type
-        data_page_version="1.0",
-    ) as writer:
-        writer.write_table(data, row_group_size=_ROW_GROUP_ROWS)
-    buffer = sink.getvalue()
-    storage.put(f"{contract.path}/{path}", buffer)
-    metadata = pq.read_metadata(pa.BufferReader(buffer))
-    return StagedFile(path, buffer.size, data.num_rows, dict(partition), _statistics(metadata, contract), _ms(now))
+
+    def __init__(self, storage: Storage, contract: TableContract, name: str, partition: Mapping[str, str | None], now: datetime) -> None:
+        folder = "/".join(f"{key}={_NULL_PARTITION if value is None else value}" for key, value in partition.items())
+        self._path = f"{folder}/{name}.parquet" if folder else f"{name}.parquet"
+        self._storage = storage
+        self._contract = contract
+        self._partition = dict(partition)
+        self._now = now
+        self._schema = pa.schema([f for f in contract.schema if f.name not in contract.partition_by])
+        self._sink = pa.BufferOutputStream()
+        self._writer: pq.ParquetWriter | None = None
+        self._rows = 0
+        self._nulls = dict.fromkeys(self._schema.names, 0)
+
+    def write(self, data: pa.Table) -> None:
+        """Add rows as row groups of their own; they have the table's columns without those that it is partitioned by."""
+        self._write(data.select(self._schema.names))
+
+    def write_all(self, data: pa.Table) -> StagedFile:
+        """Write the only piece and close."""
+        return self._store(self._write(data.select(self._schema.names)))
+
+    def _write(self, data: pa.Table) -> pq.ParquetWriter:
+        if self._writer is None:
+            self._writer = self._open(data.schema)
+        self._writer.write_table(data.cast(self._writer.schema), row_group_size=_ROW_GROUP_ROWS)
+        self._rows += data.num_rows
+        for name in self._nulls:
+            self._nulls[name] += data[name].null_count
+        return self._writer
+
+    def _open(self, given: pa.Schema) -> pq.ParquetWriter:
+        # A dictionary is a way to write a column, not its type: what comes as one is written as one, and not stored as one.
+        encoded = [f.with_type(given.field(f.name).type) if pa.types.is_dictionary(given.field(f.name).type) else f for f in self._schema]
+        return pq.ParquetWriter(
+            self._sink,
+            pa.schema(encoded),
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=[name for name in self._schema.names if name not in _HIGH_CARDINALITY],
+            write_statistics=[name for name in self._schema.names if name in _public(self._contract)],
+            store_schema=False,
+            data_page_version="1.0",
+        )
+
+    def close(self) -> StagedFile | None:
+        """Store the file; None if nothing was written."""
+        return None if self._writer is None else self._store(self._writer)
+
+    def _store(self, writer: pq.ParquetWriter) -> StagedFile:
+        writer.close()
+        buffer = self._sink.getvalue()
+        self._storage.put(f"{self._contract.path}/{self._path}", buffer)
+        statistics = self._statistics(pq.read_metadata(pa.BufferReader(buffer)))
+        return StagedFile(self._path, buffer.size, self._rows, self._partition, statistics, _ms(self._now))
+
+    def _statistics(self, metadata: pq.FileMetaData) -> str:
+        """Delta's statistics: nulls as they were counted here, minimum and maximum from Parquet's own."""
+        minimum: dict[str, object] = {}
+        maximum: dict[str, object] = {}
+        for index in range(metadata.num_columns):
+            name = metadata.schema.column(index).path
+            parts = [metadata.row_group(group).column(index).statistics for group in range(metadata.num_row_groups)]
+            if name in _public(self._contract) and parts and all(part is not None and part.has_min_max for part in parts):
+                minimum[name] = _json_value(min(part.min for part in parts))
+                maximum[name] = _json_value(max(part.max for part in parts))
+        nulls = {name: count for name, count in self._nulls.items() if not pa.types.is_nested(self._schema.field(name).type)}
+        return json.dumps({"numRecords": self._rows, "minValues": minimum, "maxValues": maximum, "nullCount": nulls})
+
+
+def stage(
+    storage: Storage, contract: TableContract, name: str, data: pa.Table, partition: Mapping[str, str | None], now: datetime
+) -> StagedFile:
+    """Write all of a file at once."""
+    return FileWriter(storage, contract, name, partition, now).write_all(data)
 
 
 # Columns whose values hardly repeat: a dictionary only costs time there.
-_HIGH_CARDINALITY = frozenset({"transaction_id", "record_number", "counterparty_iban", "raw_record"})
+_HIGH_CARDINALITY = frozenset({"transaction_id", "timestamp", "booked_at", "amount", "record_number", "raw_record"})
 
 
-def _statistics(metadata: pq.FileMetaData, contract: TableContract) -> str:
-    """Delta's statistics from Parquet's own.
-
-    Personal columns get a count of nulls and no minimum or maximum: the transaction log outlives a row, and must not
-    hold a person's data.
-    """
-    public = {c.name for c in contract.columns if c.classification not in (Classification.PERSONAL, Classification.SPECIAL_CATEGORY)}
-    minimum: dict[str, object] = {}
-    maximum: dict[str, object] = {}
-    nulls: dict[str, int] = {}
-    for index in range(metadata.num_columns):
-        name = metadata.schema.column(index).path
-        if "." in name:
-            continue
-        parts = [metadata.row_group(group).column(index).statistics for group in range(metadata.num_row_groups)]
-        if any(part is None or not part.has_null_count for part in parts):
-            continue
-        nulls[name] = sum(part.null_count for part in parts)
-        if name in public and parts and all(part.has_min_max for part in parts):
-            minimum[name] = _json_value(min(part.min for part in parts))
-            maximum[name] = _json_value(max(part.max for part in parts))
-    return json.dumps({"numRecords": metadata.num_rows, "minValues": minimum, "maxValues": maximum, "nullCount": nulls})
+def _public(contract: TableContract) -> set[str]:
+    """Columns whose least and greatest value may be known; the transaction log outlives a row, and must not hold a person's data."""
+    personal = (Classification.PERSONAL, Classification.SPECIAL_CATEGORY)
+    return {column.name for column in contract.columns if column.classification not in personal}
 
 
 def _ms(instant: datetime) -> int:

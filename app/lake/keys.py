@@ -75,14 +75,8 @@ def write(storage: Storage, segment: Segment, keys: Keys) -> None:
 
 
 def open_segment(storage: Storage, segment: Segment, cache: Path) -> Keys:
-    """See a segment without reading it; from S3 it is first brought to ``cache``, where it stays good for ever."""
-    path = storage.local_path(segment.path) if storage.is_local else cache / segment.name
-    if not path.exists():
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            for piece in storage.stream(segment.path):
-                file.write(piece)
-        part.rename(path)
+    """See a segment without reading it; from S3 it is first brought to the folder ``cache``."""
+    path = storage.on_disk(segment.path, cache)
     if segment.rows == 0:
         return join([])
     words = np.memmap(path, dtype=np.uint64, mode="r", shape=(3, segment.rows))

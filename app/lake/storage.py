@@ -109,13 +109,33 @@ class Storage:
             return memoryview(b"")
         return memoryview(obstore.get_range(self._store, path, start=offset, length=length))
 
+    def view(self, path: str, offset: int, length: int) -> pa.Buffer:
+        """The same of an object that nobody changes; from a local disk it is mapped into memory, not copied."""
+        if not self.is_local or length == 0:
+            return pa.py_buffer(self.read_range(path, offset, length))
+        with pa.memory_map(str(self.local_path(path))) as file:
+            return file.read_at(length, offset)
+
     def arrow_file(self, path: str) -> pa.NativeFile:
         """The object as a readable, seekable Arrow file."""
         if self.is_local:
             return pa.OSFile(str(self.local_path(path)))
         return pa.PythonFile(_Ranges(self, path), mode="r")
 
-    def put(self, path: str, data: bytes | pa.Buffer) -> None:
+    def on_disk(self, path: str, folder: Path) -> Path:
+        """The object as a file on this machine's disk: where it lies, or else a copy in ``folder``, made once."""
+        if self.is_local:
+            return self.local_path(path)
+        copy = folder / path.replace("/", "~")
+        if not copy.exists():
+            part = copy.with_name(copy.name + ".part")
+            with part.open("wb") as file:
+                for piece in self.stream(path):
+                    file.write(piece)
+            part.rename(copy)
+        return copy
+
+    def put(self, path: str, data: bytes | memoryview | pa.Buffer) -> None:
         """Write or replace an object, atomically."""
         obstore.put(self._store, path, obstore.Bytes(memoryview(data).cast("B")))
 
@@ -140,11 +160,11 @@ class Storage:
         result = obstore.get(self._store, path)
         return memoryview(result.bytes()), result.meta["e_tag"] or ""
 
-    def put_stream(self, path: str, pieces: Iterator[bytes | memoryview]) -> None:
+    def put_stream(self, path: str, pieces: Iterable[bytes | memoryview | pa.Buffer]) -> None:
         """Write an object of any size piece by piece; it appears when the last piece is there."""
         with obstore.open_writer(self._store, path) as writer:
             for piece in pieces:
-                writer.write(piece)
+                writer.write(memoryview(piece).cast("B"))
 
     def delete(self, paths: Iterable[str]) -> None:
         """Remove objects; one that is not there is no error."""

@@ -66,32 +66,35 @@ def _rejecting() -> Iterator[None]:
         raise FileRejected("parquet_corrupt", f"the file cannot be read as Parquet ({error}); have it delivered again, complete") from None
 
 
-def parse(file: pa.NativeFile, unit: RowGroups) -> Parsed:
-    """The records of a unit; FileRejected if its pages are damaged."""
+def parse(file: pa.NativeFile, unit: RowGroups, most_rows: int) -> Iterator[Parsed]:
+    """The records of a unit, at most ``most_rows`` at a time; FileRejected if its pages are damaged."""
+    number = unit.first_record_number
     with _rejecting(), pq.ParquetFile(file) as parquet:
-        table = parquet.read_row_groups(list(range(unit.first, unit.end)), columns=list(NAMES))
-        columns = [_as_strings(table[name]) for name in NAMES]
-    code = np.zeros(unit.records, dtype=np.uint8)
-    for column in columns:
+        for batch in parquet.iter_batches(most_rows, list(range(unit.first, unit.end)), list(NAMES), use_threads=False):
+            yield _parsed(pa.table([_as_strings(batch[name]) for name in NAMES], schema=SCHEMA), number)
+            number += batch.num_rows
+
+
+def _parsed(whole: pa.Table, first_record_number: int) -> Parsed:
+    code = np.zeros(whole.num_rows, dtype=np.uint8)
+    for column in whole.columns:
         text = from_arrow(column)
         _check(text.data, text.offsets, code)
-    whole = pa.table(columns, schema=SCHEMA)
     rows, faults = np.flatnonzero(code == 0), np.flatnonzero(code)
     return Parsed(
         whole.take(pa.array(rows)) if len(faults) else whole,
-        rows + unit.first_record_number,
+        rows + first_record_number,
         JsonRows(whole, rows),
-        faults + unit.first_record_number,
+        faults + first_record_number,
         code[faults],
         JsonRows(whole, faults).take(np.arange(len(faults))),
     )
 
 
-def _as_strings(column: pa.ChunkedArray) -> pa.StringArray:
+def _as_strings(column: pa.Array) -> pa.StringArray:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    column = column.cast(pa.string())
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], pa.string())])
+    return column.cast(pa.string())
 
 
 @dataclass(frozen=True)

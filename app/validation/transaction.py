@@ -91,7 +91,8 @@ def validate(columns: pa.Table, zone: str | None = None) -> Validated:
     in_order = tuple(codes[rule] for rule in RULES)
     rejected = np.zeros(columns.num_rows, dtype=np.bool_)
     for rule_codes in in_order:
-        rejected |= _REJECTS[rule_codes]
+        objected = np.flatnonzero(rule_codes)
+        rejected[objected] |= _REJECTS[rule_codes[objected]]
     canonical = texts | {
         "sort_code": own_sort_code,
         "counterparty_sort_code": other_sort_code,

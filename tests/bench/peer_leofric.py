@@ -10,12 +10,12 @@ def main(landing: Path, out: Path) -> None:
     """Do the work."""
     from app.lake.storage import Storage
     from app.settings import Settings
-    from pipelines import executor, plan
+    from pipelines import executor, plan, session
     from pipelines.progress import Silent
     from pipelines.run import run
 
     settings = Settings()
-    stop = executor.start_ray(settings)
+    stop = session.start_ray(settings)
     elapsed = timer()
     sources = plan.source_files([str(landing / "*.csv")], [], {})
     certificate = run(Storage(str(out / "lake")), sources, settings, executor.RayData(settings), Silent())

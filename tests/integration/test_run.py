@@ -13,7 +13,7 @@ from pipelines import publish, verify
 from tests.support.lake import NOW, content, files_in, load, numbers, opened, rows
 from tests.support.landing import csv_bytes, ndjson_bytes, record, records, write_csv, write_parquet
 
-TINY = Settings(unit_bytes=300, unit_rows=3, silver_file_rows=4, key_partition_rows=5)
+TINY = Settings(unit_bytes=600, block_bytes=200, unit_rows=3, block_rows=2, silver_file_rows=4, key_partition_rows=5)
 
 
 def holds(lake: Path) -> bool:

@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from app.settings import Settings
 from tests.support.lake import load
 
-SETTINGS = Settings(unit_bytes=4_000, unit_rows=40, silver_file_rows=60, key_partition_rows=60)
+SETTINGS = Settings(unit_bytes=4_000, block_bytes=1_500, unit_rows=40, block_rows=25, silver_file_rows=60, key_partition_rows=60)
 
 
 def _die() -> None:

@@ -1,3 +1,4 @@
+from collections import Counter
 from decimal import Decimal
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import columns
-from app.compliance.control_totals import Coverage, Totals, of_rows, of_text
+from app.compliance.control_totals import Coverage, Totals, marks, of_rows, of_text
 
 EXPONENTS = {"GBP": 2, "JPY": 0, "KWD": 3}
 
@@ -48,14 +49,21 @@ def test_the_texts_of_a_file_and_the_rows_of_a_table_give_the_same_totals(rows: 
         {
             "amount_minor": pa.array([amount for amount, _ in rows], pa.int64()),
             "currency": pa.array([currency for _, currency in rows], pa.string()),
+            "source_sha256": pa.array(["f"] * len(rows), pa.string()),
         }
     )
-    assert totals_of(texts, [currency for _, currency in rows]) == of_rows(table)
+    assert totals_of(texts, [currency for _, currency in rows]) == of_rows(table).get("f", Totals())
 
 
 def test_rows_whose_amount_could_not_be_read_count_as_records_only() -> None:
-    table = pa.table({"amount_minor": pa.array([1, None], pa.int64()), "currency": pa.array(["GBP", None], pa.string())})
-    assert of_rows(table) == Totals(2, {"GBP": 1})
+    table = pa.table(
+        {
+            "amount_minor": pa.array([1, None, None], pa.int64()),
+            "currency": pa.array(["GBP", None, None], pa.string()),
+            "source_sha256": ["a", "a", "b"],
+        }
+    )
+    assert of_rows(table) == {"a": Totals(2, {"GBP": 1}), "b": Totals(1)}
 
 
 @pytest.mark.parametrize(
@@ -73,8 +81,25 @@ def test_rows_whose_amount_could_not_be_read_count_as_records_only() -> None:
 def test_coverage_names_the_first_record_that_is_not_counted_once(numbers: list[int], fault: str | None) -> None:
     coverage = Coverage(3)
     for number in numbers:
-        coverage.add(np.array([number], dtype=np.int64))
+        coverage.add(marks(np.array([number], dtype=np.int64), 3))
     assert coverage.fault() == fault
+
+
+@given(st.integers(0, 60), st.lists(st.lists(st.integers(-2, 63)), max_size=6))
+def test_coverage_agrees_with_counting_each_number(records: int, parts: list[list[int]]) -> None:
+    coverage = Coverage(records)
+    for part in parts:
+        coverage.add(marks(np.array(part, dtype=np.int64), records))
+    counts = Counter(number for part in parts for number in part)
+    wrong = [number for number in range(1, records + 1) if counts[number] != 1]
+    strays = [number for number in counts if not 1 <= number <= records]
+    fault = coverage.fault()
+    if strays:
+        assert fault in [f"record {stray} is not in the file" for stray in strays]
+    elif wrong:
+        assert fault == f"record {wrong[0]} is {'in the tables more than once' if counts[wrong[0]] else 'in no table'}"
+    else:
+        assert fault is None
 
 
 def test_coverage_of_an_empty_file_holds() -> None:
@@ -83,5 +108,5 @@ def test_coverage_of_an_empty_file_holds() -> None:
 
 def test_a_record_counted_many_times_is_not_taken_for_one_that_was_counted_once() -> None:
     coverage = Coverage(1)
-    coverage.add(np.full(257, 1, dtype=np.int64))
+    coverage.add(marks(np.full(257, 1, dtype=np.int64), 1))
     assert coverage.fault() == "record 1 is in the tables more than once"

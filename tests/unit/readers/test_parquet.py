@@ -16,7 +16,8 @@ from tests.support.units import Read, add
 def read(path: Path, unit_rows: int = 1_000_000) -> Read:
     found = Read([], [])
     for unit in parquet.plan(pa.OSFile(str(path)), unit_rows):
-        add(found, parquet.parse(pa.OSFile(str(path)), unit))
+        for parsed in parquet.parse(pa.OSFile(str(path)), unit, 1000):
+            add(found, parsed)
     return found
 
 
