@@ -18,8 +18,9 @@ from app.contracts import landing, reasons
 from app.contracts.lake import BRONZE, QUARANTINE
 from app.contracts.table import TableContract
 from app.errors import FileRejected
-from app.fingerprints import Fingerprints, fingerprints
+from app.fingerprints import fingerprints
 from app.lake import arrivals, delta, layout
+from app.lake.keys import Keys
 from app.readers import csv, ndjson, parquet
 from app.readers.formats import Format
 from app.readers.parsed import Numbers, Parsed, Span
@@ -67,9 +68,11 @@ class _Ledger:
         self._source = Totals()
         self._by_reason: Counter[str] = Counter()
         self._quality = Quality()
-        self._prints: list[Fingerprints] = []
+        self._keys: list[Keys] = []
         self._numbers: list[Numbers] = []
         self._batches: list[Batch] = []
+        # Staged rows are read once and thrown away. LZ4 halves them: worth it over a network, not on a disk, from which they are mapped.
+        self._options = pa.ipc.IpcWriteOptions(compression=None if run.lake.storage.is_local else "lz4", use_threads=False)
 
     def typed(self, parts: Iterable[Parsed]) -> Iterator[pa.Buffer]:
         """Take in each block; give its accepted rows, an Arrow stream a booking date."""
@@ -94,9 +97,9 @@ class _Ledger:
         self._set_aside(parsed, validated)
         accepted = np.flatnonzero(~validated.rejected)
         prints = fingerprints(validated.typed, self._run.lake.key)
-        self._prints.append(Fingerprints(prints.id_high[accepted], prints.id_low[accepted], prints.content[accepted]))
+        self._keys.append(Keys(prints.id_high[accepted], prints.id_low[accepted], prints.content[accepted]))
         self._numbers.append(parsed.record_number[accepted])
-        yield from _by_date(validated.typed.append_column("record_number", pa.array(parsed.record_number)), accepted)
+        yield from _by_date(validated.typed.append_column("record_number", pa.array(parsed.record_number)), accepted, self._options)
 
     def _set_aside(self, parsed: Parsed, validated: Validated) -> None:
         table, record_number = _quarantined(parsed, validated)
@@ -106,7 +109,7 @@ class _Ledger:
 
     def close(self) -> Bronzed:
         """The unit is complete: stage its files."""
-        keys, begins = arrivals.arrange(self._prints, self._numbers)
+        keys, begins = arrivals.arrange(self._keys, self._numbers)
         if len(keys):
             self._run.lake.storage.put(keys_path(self._run, self._unit.number), keys.data)
         return Bronzed(
@@ -192,11 +195,7 @@ def quarantine_rows(parsed: Parsed, validated: Validated, rows: Numbers, why: pa
     )
 
 
-# Staged rows are read once and thrown away: LZ4 halves them at little cost, which is worth it on a disk and more so in S3.
-_IPC = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-
-
-def _by_date(rows: pa.Table, chosen: Numbers) -> Iterator[tuple[date, int, pa.Buffer]]:
+def _by_date(rows: pa.Table, chosen: Numbers, options: pa.ipc.IpcWriteOptions) -> Iterator[tuple[date, int, pa.Buffer]]:
     """The chosen rows of each booking date, in their order: date, count, Arrow stream of one record batch."""
     days = rows["booking_date"].combine_chunks().view(pa.int32()).to_numpy()[chosen]
     found, which = np.unique(days, return_inverse=True)
@@ -204,7 +203,7 @@ def _by_date(rows: pa.Table, chosen: Numbers) -> Iterator[tuple[date, int, pa.Bu
     cuts = np.cumsum(np.concatenate([[0], np.bincount(which, minlength=len(found))])).tolist()
     for day, (begin, end) in zip(found.tolist(), pairwise(cuts), strict=True):
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, rows.schema, options=_IPC) as stream:
+        with pa.ipc.new_stream(sink, rows.schema, options=options) as stream:
             stream.write_table(rows.take(pa.array(order[begin:end])))
         yield date(1970, 1, 1) + timedelta(days=day), end - begin, sink.getvalue()
 

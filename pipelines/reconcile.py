@@ -4,7 +4,7 @@ Nothing here uses a count that an earlier stage made of its own rows: the Parque
 their rows are counted, summed, and ticked off by record number.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 
 from app.compliance.control_totals import Coverage, Marks, Totals, marks, of_rows
 from app.contracts.lake import DUPLICATES, QUARANTINE, SILVER
+from app.lake.delta import StagedFile
+from app.lake.storage import Storage
 from pipelines.work import Run
 
 SIDES = {SILVER.path: "accepted", QUARANTINE.path: "quarantined", DUPLICATES.path: "duplicates"}
@@ -23,15 +25,32 @@ COLUMNS = ["source_sha256", "record_number", "currency", "amount_minor"]
 
 @dataclass(frozen=True)
 class Placed:
-    """A Parquet file of one of the three tables in which records end."""
+    """Parquet files of one of the three tables in which records end."""
 
     table: str  # its path
-    path: str  # below the table
+    paths: tuple[str, ...]  # below the table
+
+
+def placed(staged: Mapping[str, Sequence[StagedFile]], most_rows: int) -> list[Placed]:
+    """What one task each counts: files of one table, together at most ``most_rows`` rows or one file."""
+    found = []
+    for table in SIDES:
+        group: list[str] = []
+        rows = 0
+        for file in staged.get(table, ()):
+            if group and rows + file.rows > most_rows:
+                found.append(Placed(table, tuple(group)))
+                group, rows = [], 0
+            group.append(file.path)
+            rows += file.rows
+        if group:
+            found.append(Placed(table, tuple(group)))
+    return found
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What lies in one Parquet file, by the hash of the landing file that it came from."""
+    """What lies in such files, by the hash of the landing file that it came from."""
 
     side: str
     totals: Mapping[str, Totals]
@@ -39,14 +58,15 @@ class Counted:
 
 
 def count(run: Run, records: Mapping[str, int], placed: Placed) -> Counted:
-    """Read a Parquet file back and count the rows that the run wrote; ``records``: how many each landing file has, by hash."""
-    with (
-        run.lake.storage.arrow_file(f"{placed.table}/{placed.path}") as file,
-        pq.ParquetFile(file, read_dictionary=["source_sha256", "currency", "run_id"]) as parquet,
-    ):
-        rows = parquet.read(columns=[*COLUMNS, "run_id"], use_threads=False).unify_dictionaries()
+    """Read Parquet files back and count the rows that the run wrote; ``records``: how many each landing file has, by hash."""
+    rows = pa.concat_tables([_read(run.lake.storage, f"{placed.table}/{path}") for path in placed.paths]).unify_dictionaries()
     mine = pc.equal(rows["run_id"], run.run_id)
     return count_rows(SIDES[placed.table], rows if pc.all(mine).as_py() else rows.filter(mine), records)
+
+
+def _read(storage: Storage, path: str) -> pa.Table:
+    with storage.arrow_file(path) as file, pq.ParquetFile(file, read_dictionary=["source_sha256", "currency", "run_id"]) as parquet:
+        return parquet.read(columns=[*COLUMNS, "run_id"], use_threads=False)
 
 
 def count_rows(side: str, rows: pa.Table, records: Mapping[str, int]) -> Counted:

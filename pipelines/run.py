@@ -198,7 +198,7 @@ def _gold(day: Day) -> Tally:
         new.setdefault(str(file.partition["booking_date"]), []).append(file.path)
     old = gold.files_of(run.lake.table(SILVER), "booking_date", new)
     days = [gold.Day(number, datetime.fromisoformat(text).date(), (*old[text], *new[text])) for number, text in enumerate(sorted(new))]
-    placed = [Placed(table, file.path) for table in reconcile.SIDES for file in day.staged.get(table, ())]
+    placed = reconcile.placed(day.staged, run.settings.silver_file_rows)
     tally = Tally({sha256: source.records for sha256, source in _sources(day).items()})
     with day.stages.stage("gold", len(days) + len(placed)) as watch:
         for made in watch(day.executor.map(partial(_figures, run, tally.records), [*days, *placed])):

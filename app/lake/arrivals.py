@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from app.fingerprints import Fingerprints
 from app.jit import kernel
-from app.lake.keys import PREFIXES, Words
+from app.lake.keys import PREFIXES, Keys, Words
 
 FIRST, DUPLICATE, CONFLICT = 0, 1, 2
 HIGH, LOW, CONTENT, RECORD_NUMBER = range(4)
@@ -15,19 +14,19 @@ ARRIVAL_BYTES = 4 * 8
 """An arrival is four little-endian 64-bit words: high and low half of the id's fingerprint, the content's, the record number."""
 
 
-def arrange(prints: Sequence[Fingerprints], record_numbers: Sequence[npt.NDArray[np.int64]]) -> tuple[Words, npt.NDArray[np.int64]]:
+def arrange(keys: Sequence[Keys], record_numbers: Sequence[npt.NDArray[np.int64]]) -> tuple[Words, npt.NDArray[np.int64]]:
     """A unit's arrivals (n x 4) by the first byte of their id, otherwise in the order in which they came.
 
     Also where each first byte's arrivals begin, and the end: PREFIXES + 1 positions.
     """
     begins = np.zeros(PREFIXES + 1, dtype=np.int64)
-    for part in prints:
-        begins[1:] += np.bincount((part.id_high >> np.uint64(56)).astype(np.int64), minlength=PREFIXES)
+    for part in keys:
+        begins[1:] += np.bincount((part.high >> np.uint64(56)).astype(np.int64), minlength=PREFIXES)
     begins = np.cumsum(begins)
     arrivals = np.empty((int(begins[-1]), 4), dtype=np.uint64)
     following = begins[:-1].copy()
-    for part, numbers in zip(prints, record_numbers, strict=True):
-        _scatter(part.id_high, part.id_low, part.content, numbers, following, arrivals)
+    for part, numbers in zip(keys, record_numbers, strict=True):
+        _scatter(part.high, part.low, part.content, numbers, following, arrivals)
     return arrivals, begins
 
 

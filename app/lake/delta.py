@@ -90,7 +90,7 @@ class FileWriter:
             compression="zstd",
             compression_level=1,
             use_dictionary=[name for name in self._schema.names if name not in _HIGH_CARDINALITY],
-            write_statistics=[name for name in self._schema.names if name in _public(self._contract)],
+            write_statistics=[name for name in self._schema.names if name in _ranged(self._contract)],
             store_schema=False,
             data_page_version="1.0",
         )
@@ -113,7 +113,7 @@ class FileWriter:
         for index in range(metadata.num_columns):
             name = metadata.schema.column(index).path
             parts = [metadata.row_group(group).column(index).statistics for group in range(metadata.num_row_groups)]
-            if name in _public(self._contract) and parts and all(part is not None and part.has_min_max for part in parts):
+            if name in _ranged(self._contract) and parts and all(part is not None and part.has_min_max for part in parts):
                 minimum[name] = _json_value(min(part.min for part in parts))
                 maximum[name] = _json_value(max(part.max for part in parts))
         nulls = {name: count for name, count in self._nulls.items() if not pa.types.is_nested(self._schema.field(name).type)}
@@ -128,13 +128,17 @@ def stage(
 
 
 # Columns whose values hardly repeat: a dictionary only costs time there.
-_HIGH_CARDINALITY = frozenset({"transaction_id", "timestamp", "booked_at", "amount", "record_number", "raw_record"})
+_HIGH_CARDINALITY = frozenset({"transaction_id", "timestamp", "booked_at", "amount", "amount_minor", "record_number", "raw_record"})
 
 
-def _public(contract: TableContract) -> set[str]:
-    """Columns whose least and greatest value may be known; the transaction log outlives a row, and must not hold a person's data."""
+def _ranged(contract: TableContract) -> set[str]:
+    """Columns whose least and greatest value are noted, so that readers can leave out files and row groups.
+
+    Never a person's data: the transaction log outlives a row. And no text: rows are not sorted by it, so that its range leaves out
+    nothing, but finding it costs a fifth of the writing.
+    """
     personal = (Classification.PERSONAL, Classification.SPECIAL_CATEGORY)
-    return {column.name for column in contract.columns if column.classification not in personal}
+    return {c.name for c in contract.columns if c.classification not in personal and not pa.types.is_string(c.type)}
 
 
 def _ms(instant: datetime) -> int:

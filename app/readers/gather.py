@@ -9,6 +9,7 @@ import pyarrow as pa
 from app.columns import Bytes, Mask, Offsets, Text, to_arrow
 from app.jit import kernel
 from app.readers.parsed import Numbers
+from app.vector import CHUNK, copy
 
 Places = npt.NDArray[np.int32]
 Bits = npt.NDArray[np.uint16]
@@ -33,9 +34,9 @@ def column(data: Bytes, begin: Places, stop: Places, escaped: Bits, bit: int) ->
     """The texts ``data[begin[i]:stop[i]]``; where ``escaped[i]`` has the bit, each pair of quotes becomes one."""
     offsets = np.empty(len(begin) + 1, dtype=np.int32)
     length = _measure(data, begin, stop, escaped, bit, offsets)
-    out = np.empty(max(length, 1), dtype=np.uint8)
+    out = np.empty(length + CHUNK, dtype=np.uint8)  # the copy of a text may write so much beyond it
     _copy(data, begin, stop, escaped, bit, out)
-    return Text(out, offsets)
+    return Text(out[: max(length, 1)], offsets)
 
 
 def arrow_column(data: Bytes, begin: Places, stop: Places, escaped: Bits, bit: int, null: Mask | None = None) -> pa.StringArray:
@@ -73,7 +74,5 @@ def _copy(data: Bytes, begin: Places, stop: Places, escaped: Bits, bit: int, out
                 to += 1
                 at += 2 if byte == 34 else 1
         else:
-            while at < end:
-                out[to] = data[at]
-                to += 1
-                at += 1
+            copy(data, at, end - at, out, to)
+            to += end - at

@@ -4,6 +4,7 @@ from app.columns import Bytes
 from app.contracts.reasons import number_of
 from app.jit import inlined
 from app.readers.gather import Places
+from app.vector import WIDTH, lowest_bit, text_marks
 
 MAX_QUOTED_BYTES = 1024 * 1024
 INCOMPLETE = 255  # what the record is depends on bytes that are not there yet
@@ -55,10 +56,13 @@ def next_record(
         else:
             from_here = i
             while i < end:
+                if i + WIDTH <= end:
+                    marks = text_marks(data, i)
+                    if marks == 0:
+                        i += WIDTH
+                        continue
+                    i += lowest_bit(marks)
                 byte = data[i]
-                if _COMMA < byte < 128:
-                    i += 1
-                    continue
                 if byte == _COMMA or byte == _LF or byte == _CR or byte == _QUOTE:
                     break
                 if byte >= 128:

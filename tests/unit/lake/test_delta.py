@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from app.contracts.lake import BRONZE, CHANNEL_DAILY, DUPLICATES, SILVER
@@ -70,7 +71,37 @@ def test_statistics_have_counts_bounds_and_nulls(storage: Storage) -> None:
     statistics = json.loads(stage(storage, "one", ["FPS", None, "BACS"]).statistics)
     assert statistics["numRecords"] == 3
     assert statistics["nullCount"]["channel"] == 1
-    assert (statistics["minValues"]["channel"], statistics["maxValues"]["channel"]) == ("BACS", "FPS")
+    assert (statistics["minValues"]["value_minor"], statistics["maxValues"]["value_minor"]) == (0, 2)
+    assert "channel" not in statistics["minValues"]
+
+
+def test_a_file_written_in_pieces_is_the_same_table_with_a_row_group_a_piece(storage: Storage) -> None:
+    rows = pa.table(
+        {
+            "channel": pa.array(["FPS", None, "BACS"], pa.string()).dictionary_encode(),
+            "currency": ["GBP"] * 3,
+            "transactions": [1, 2, 3],
+            "value_minor": [7, 8, 9],
+            "net_minor": [-7, 8, -9],
+            "average_minor": [0.5, 1.5, 2.5],
+        }
+    )
+    writer = delta.FileWriter(storage, CHANNEL_DAILY, "pieces", {"booking_date": "2026-03-01"}, NOW)
+    writer.write(rows.slice(0, 2))
+    writer.write(rows.slice(2))
+    staged = writer.close()
+    assert staged is not None
+    assert (staged.rows, json.loads(staged.statistics)["nullCount"]["channel"]) == (3, 1)
+    assert json.loads(staged.statistics)["maxValues"]["value_minor"] == 9
+    file = pq.ParquetFile(storage.local_path(f"{CHANNEL_DAILY.path}/{staged.path}"))
+    assert file.metadata.num_row_groups == 2
+    assert file.read().column("channel").to_pylist() == ["FPS", None, "BACS"]
+    assert file.schema_arrow.field("channel").type == pa.string()
+
+
+def test_a_file_in_which_nothing_was_written_is_none(storage: Storage) -> None:
+    assert delta.FileWriter(storage, CHANNEL_DAILY, "none", {"booking_date": "2026-03-01"}, NOW).close() is None
+    assert not list(storage.entries("gold/channel_daily/booking_date=2026-03-01"))
 
 
 def test_the_log_holds_no_values_of_personal_columns(tmp_path: Path) -> None:
