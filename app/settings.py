@@ -1,7 +1,9 @@
 """Every setting, frozen, with its default. This is the one place that reads the environment."""
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import UsageError
 
 
 class Settings(BaseSettings):
@@ -23,3 +25,13 @@ class Settings(BaseSettings):
         description="a running Ray cluster (a Ray job is given its own); None: start one for the run that nobody else can reach",
     )
     object_store_bytes: int = Field(default=256 * 1024 * 1024, ge=80 * 1024 * 1024, description="shared memory of a local Ray, in bytes")
+
+
+def read_settings() -> Settings:
+    """The settings of the environment; UsageError names each variable that has no good value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        names = [str(fault["loc"][0]).upper().removeprefix("LEOFRIC_") for fault in error.errors()]
+        faults = [f"LEOFRIC_{name}={fault['input']}: {fault['msg']}" for name, fault in zip(names, error.errors(), strict=True)]
+        raise UsageError(f"{'; '.join(faults)}; docs/settings.md lists what they may be") from None

@@ -146,13 +146,13 @@ def run(
 
     Exit codes: 0 done (quarantined records are normal), 1 a file was rejected or the totals do not reconcile, 2 wrong usage.
     """
-    from app.settings import Settings
+    from app.settings import read_settings
     from pipelines import executor, plan, report, session
     from pipelines.run import run as execute
 
     options = storage_options(storage_option)
     sources = plan.source_files(landing, zone or [], options)
-    settings = Settings()
+    settings = read_settings()
     report.warn_if_lake_is_in_a_job(lake, errors)
     with report.progress(errors) as observer:
         observer.begun("start Ray", 1)

@@ -57,6 +57,13 @@ class Counted:
     marks: Mapping[str, Marks]  # of the landing files that are known
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """What a task found instead of what the run had staged."""
+
+    why: str
+
+
 def count(run: Run, records: Mapping[str, int], placed: Placed) -> Counted:
     """Read Parquet files back and count the rows that the run wrote; ``records``: how many each landing file has, by hash."""
     rows = pa.concat_tables([_read(run.lake.storage, f"{placed.table}/{path}") for path in placed.paths]).unify_dictionaries()
@@ -66,7 +73,8 @@ def count(run: Run, records: Mapping[str, int], placed: Placed) -> Counted:
 
 def _read(storage: Storage, path: str) -> pa.Table:
     with storage.arrow_file(path) as file, pq.ParquetFile(file, read_dictionary=["source_sha256", "currency", "run_id"]) as parquet:
-        return parquet.read(columns=[*COLUMNS, "run_id"], use_threads=False)
+        rows = parquet.read(columns=[*COLUMNS, "run_id"], use_threads=False)
+    return pa.Table.from_arrays(rows.columns, names=rows.column_names)  # whether a column may be null is not counted
 
 
 def count_rows(side: str, rows: pa.Table, records: Mapping[str, int]) -> Counted:
@@ -103,6 +111,10 @@ class Tally:
                 continue
             self.sides[source][part.side] += totals
             self._coverage[source].add(part.marks[source])
+
+    def object_to(self, part: Unreadable) -> None:
+        """Note that something could not be counted at all."""
+        self._strays.append(f"what was staged cannot be read back: {part.why}")
 
     def faults(self) -> list[str]:
         """A sentence for each record that is nowhere, or in two places, and for each file that nobody loaded."""

@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import duckdb
+import pyarrow as pa
+
 from app.compliance import certificate as certificates
 from app.compliance.certificate import FileOutcome
 from app.compliance.control_totals import Totals, total
@@ -26,7 +29,7 @@ from pipelines import bronze, duplicates, gold, ingest, plan, publish, reconcile
 from pipelines.executor import Executor
 from pipelines.progress import Observer, Stages
 from pipelines.publish import Publication
-from pipelines.reconcile import Counted, Placed, Tally
+from pipelines.reconcile import Counted, Placed, Tally, Unreadable
 from pipelines.work import Bronzed, Ingested, Quality, Rejection, Run, SourceFile
 
 
@@ -204,17 +207,22 @@ def _gold(day: Day) -> Tally:
         for made in watch(day.executor.map(partial(_figures, run, tally.records), [*days, *placed])):
             if isinstance(made, Counted):
                 tally.add(made)
-                continue
-            for table, file in made.items():
-                day.stage(table, file)
+            elif isinstance(made, Unreadable):
+                tally.object_to(made)
+            else:
+                for table, file in made.items():
+                    day.stage(table, file)
     for contract in gold.DAILY_TABLES:
         stale = gold.files_of(run.lake.table(contract), "booking_date", new)
         day.removed[contract.path] = [path for paths in stale.values() for path in paths]
     return tally
 
 
-def _figures(run: Run, records: Mapping[str, int], item: gold.Day | Placed) -> dict[str, StagedFile] | Counted:
-    return gold.gold(run, item) if isinstance(item, gold.Day) else reconcile.count(run, records, item)
+def _figures(run: Run, records: Mapping[str, int], item: gold.Day | Placed) -> dict[str, StagedFile] | Counted | Unreadable:
+    try:
+        return gold.gold(run, item) if isinstance(item, gold.Day) else reconcile.count(run, records, item)
+    except (OSError, pa.ArrowException, duckdb.Error) as error:
+        return Unreadable(str(error))
 
 
 def _sources(day: Day) -> dict[str, Totals]:

@@ -53,7 +53,7 @@ def _checked(source: str) -> str:
 
 _ACCEPTED = """
     copy (select distinct on (transaction_id) * exclude (reason, timestamp, amount, exponent), timestamp::timestamptz as booked_at,
-                 (amount::decimal(18, 3) * 10 ** exponent)::bigint as amount_minor
+                 (amount::decimal(20, 4) * 10000)::bigint // [10000, 1000, 100, 10, 1][exponent + 1] as amount_minor
           from checked where reason is null) to '{}' (format parquet, compression zstd)
 """
 

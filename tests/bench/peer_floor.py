@@ -1,4 +1,4 @@
-"""The floor: pyarrow's reader, Leofric's validation and fingerprints, two threads, no Ray, no lake, no evidence."""
+"""The floor: pyarrow's reader, Leofric's validation and fingerprints, two threads, no Ray, no lake, no evidence; reasons as Leofric's."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ def main(landing: Path, out: Path) -> None:
 
     from app.contracts.landing import NAMES, SCHEMA
     from app.fingerprints import fingerprints
-    from app.validation.transaction import validate
+    from app.validation.transaction import reasons, validate
 
     options = pa.csv.ConvertOptions(column_types=SCHEMA, include_columns=list(NAMES))
     lock = Lock()
@@ -37,7 +37,9 @@ def main(landing: Path, out: Path) -> None:
                 first = first[~np.isin(prints.id_high[first], earlier)]
             seen.append(prints.id_high[first])
         pq.write_table(good.take(pa.array(np.sort(first))), out / f"accepted-{path.stem}.parquet", compression="zstd", compression_level=1)
-        pq.write_table(texts.filter(pa.array(checked.rejected)), out / f"quarantine-{path.stem}.parquet", compression="zstd")
+        bad = np.flatnonzero(checked.rejected)
+        quarantine = texts.take(pa.array(bad)).append_column("reasons", reasons(checked, bad))
+        pq.write_table(quarantine, out / f"quarantine-{path.stem}.parquet", compression="zstd")
         return texts.num_rows, len(first), int(checked.rejected.sum())
 
     with ThreadPoolExecutor(2) as pool:

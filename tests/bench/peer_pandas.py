@@ -48,7 +48,10 @@ def main(landing: Path, out: Path) -> None:
         bad = pd.Index(error.failure_cases["index"].dropna().astype(int).unique())
     good = frame.drop(index=bad)
     accepted = good.drop_duplicates("transaction_id")
-    minor = (accepted["amount"].astype(float) * accepted["currency"].map(lambda code: 10 ** exponent[code])).round().astype("int64")
+    # An amount is exact as a whole number of its last decimal, and never a float.
+    decimals = accepted["amount"].str.partition(".")[2]
+    missing = accepted["currency"].map(exponent) - decimals.str.len()
+    minor = accepted["amount"].str.replace(".", "", regex=False).astype("int64") * 10**missing
     booked = pd.to_datetime(accepted["timestamp"], utc=True)
     accepted.assign(amount_minor=minor, booked_at=booked).to_parquet(out / "accepted.parquet", compression="zstd")
     frame.loc[bad].to_parquet(out / "quarantine.parquet", compression="zstd")

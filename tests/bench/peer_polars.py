@@ -54,7 +54,7 @@ def main(landing: Path, out: Path) -> None:
 
     elapsed = timer()
     checked = _checked(pl.scan_csv(landing / "*.csv", infer_schema=False))
-    minor = (pl.col("amount").cast(pl.Decimal(18, 3)) * 1000).cast(pl.Int64) // (10 ** (3 - pl.col("exponent").cast(pl.Int64)))
+    minor = (pl.col("amount").cast(pl.Decimal(20, 4)) * 10_000).cast(pl.Int64) // (10 ** (4 - pl.col("exponent").cast(pl.Int64)))
     accepted = (
         checked.filter(pl.col("reason").is_null())
         .unique("transaction_id", keep="any")

@@ -67,11 +67,12 @@ def main(landing: Path, out: Path) -> None:
     spark.sparkContext.setLogLevel("ERROR")
     elapsed = timer()
     checked = _checked(spark.read.csv(str(landing / "*.csv"), header=True, inferSchema=False)).persist(StorageLevel.MEMORY_AND_DISK)
-    minor = (f.col("amount").cast("decimal(18,3)") * f.pow(f.lit(10), "exponent")).cast("long")
+    scale = f.element_at(f.array(*[f.lit(10 ** (4 - exponent)) for exponent in range(5)]), f.col("exponent") + 1)
+    minor = f.expr("cast(cast(amount as decimal(20,4)) * 10000 as long)") / scale
     (
         checked.filter("reason is null")
         .dropDuplicates(["transaction_id"])
-        .select("*", f.to_timestamp("timestamp").alias("booked_at"), minor.alias("amount_minor"))
+        .select("*", f.to_timestamp("timestamp").alias("booked_at"), minor.cast("long").alias("amount_minor"))
         .drop("timestamp", "amount", "reason", "exponent")
         .write.parquet(str(out / "accepted"))
     )

@@ -5,9 +5,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from app.contracts.lake import ACCOUNT_DAILY, BRONZE, CHANNEL_DAILY, DATA_QUALITY_DAILY, DUPLICATES, QUARANTINE, RUNS, SILVER
+from app.contracts.landing import NAMES
 from app.settings import Settings
 from pipelines import publish, verify
 from tests.support.lake import NOW, content, files_in, load, numbers, opened, rows
@@ -128,6 +131,26 @@ def test_a_rejected_file_publishes_nothing_and_the_others_go_on(tmp_path: Path) 
     assert "amount" in certificate["files"][1]["error"]["message"]
     assert len(rows(tmp_path / "lake", BRONZE)) == 3
     assert files_in(tmp_path / "lake/bronze/files") == {certificate["files"][0]["sha256"]}
+
+
+def test_a_parquet_file_whose_last_pages_are_damaged_is_rejected_whole(tmp_path: Path) -> None:
+    write_csv(tmp_path / "landing/a.csv", records(1, 3))
+    path = tmp_path / "landing/b.parquet"
+    rows_in = [dict(row) for row in records(10, 400)]
+    schema = pa.schema([(name, pa.string()) for name in NAMES])
+    pq.write_table(pa.Table.from_pylist(rows_in, schema), path, row_group_size=100, compression="zstd", use_dictionary=False)
+    column = pq.read_metadata(path).row_group(3).column(0)
+    damaged = bytearray(path.read_bytes())
+    middle = column.data_page_offset + column.total_compressed_size // 2
+    damaged[middle : middle + 40] = bytes(40)
+    path.write_bytes(damaged)
+    certificate = load(tmp_path / "landing", tmp_path / "lake", TINY)
+    assert [file["status"] for file in certificate["files"]] == ["loaded", "rejected"]
+    assert certificate["files"][1]["error"]["code"] == "parquet_corrupt"
+    assert totals(certificate) == (3, 3, 0, 0)
+    assert len(rows(tmp_path / "lake", BRONZE)) == 3
+    assert len(files_in(tmp_path / "lake/bronze/files")) == 1
+    assert holds(tmp_path / "lake")
 
 
 def test_a_declared_control_total_that_is_met_is_counted_as_accuracy(tmp_path: Path) -> None:
