@@ -5,6 +5,7 @@ IDENTITY = f"{OWN}/lake.json"
 LOCK = f"{OWN}/lock"
 JOURNAL = f"{OWN}/runs"
 KEYS = f"{OWN}/keys"
+MODULUS = f"{OWN}/reference/modulus"
 KEPT_FILES = "bronze/files"
 
 

@@ -15,6 +15,7 @@ from time import perf_counter
 
 from tests.bench import peer_pandas
 from tests.bench.data import Expected, expected_of_first, make
+from tests.bench.kernels import steps
 from tests.bench.measure import Measured, measure, python
 
 # Peer, and the aim: how many times Leofric's rate of rows is its.
@@ -134,13 +135,13 @@ def _equal_day(folder: Path, rows: int, day: int) -> None:
 def _check_machine(folder: Path, words: argparse.Namespace) -> None:
     """End with a sentence if a peer's library or the room for the data is missing."""
     libraries = {"pyspark": "pyspark", "polars": "polars", "duckdb": "duckdb", "pandas": "schwifty"}
-    wanted = [] if words.part in {"memory", "days"} else words.only or PEERS
+    wanted = [] if words.part in {"kernels", "memory", "days"} else words.only or PEERS
     missing = [libraries[name] for name in wanted if name in libraries and find_spec(libraries[name]) is None]
     if missing:
         raise SystemExit(
             f"{', '.join(missing)}: not installed; `make bench` installs requirements-bench.lock, or leave peers out with --only"
         )
-    rows = {"days": 0, "peers": words.rows}.get(words.part, 4 * words.rows)
+    rows = {"days": 0, "peers": words.rows, "kernels": words.rows}.get(words.part, 4 * words.rows)
     needed, free = rows * _BYTES_A_ROW, shutil.disk_usage(folder).free
     if free < needed:
         raise SystemExit(
@@ -154,7 +155,7 @@ _BYTES_A_ROW = 800  # landing file, kept file, staged rows, tables
 def main() -> None:
     """Parse the words and go."""
     parser = argparse.ArgumentParser(prog="make bench")
-    parser.add_argument("part", nargs="?", default="peers", choices=["peers", "memory", "days", "all"])
+    parser.add_argument("part", nargs="?", default="peers", choices=["peers", "kernels", "memory", "days", "all"])
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--day-rows", type=int, default=50_000)
     parser.add_argument("--files", type=int, default=8)
@@ -166,6 +167,9 @@ def main() -> None:
     _check_machine(words.folder, words)
     if words.part in {"peers", "all"}:
         peers(words.folder, words.rows, words.files, words.repeats, words.only)
+    if words.part in {"kernels", "all"}:
+        for name, nanoseconds in steps(words.folder, words.rows).items():
+            say(f"{name:>30}: {nanoseconds:6.0f} ns a row")
     if words.part in {"memory", "all"}:
         memory(words.folder, words.rows, words.files)
     if words.part in {"days", "all"}:

@@ -8,10 +8,17 @@ import pyarrow as pa
 from app.columns import Text, from_arrow
 from app.contracts.landing import SCHEMA
 from app.contracts.reasons import Codes, code_of
+from app.reference.modulus import WeightTable
+from app.validation import modulus
 
 
 def text(*values: str | None) -> Text:
     return from_arrow(pa.array(values, pa.string()))
+
+
+def modulus_results(sort_codes: Sequence[str], accounts: Sequence[str], table: WeightTable | None) -> list[str]:
+    """What the modulus check says of each account, as a word."""
+    return [modulus.RESULTS[result] for result in modulus.check(text(*sort_codes), text(*accounts), table).tolist()]
 
 
 def strings(column: Text) -> list[str]:

@@ -1,0 +1,62 @@
+"""Where a record's time goes on one core: each step of a run on one block, warm, in nanoseconds a row."""
+
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+import pyarrow as pa
+
+from app.contracts.lake import BRONZE, SILVER
+from app.contracts.table import TableContract
+from app.fingerprints import fingerprints
+from app.lake.lake import create
+from app.lake.storage import Storage
+from app.readers.parsed import Numbers
+from app.settings import Settings
+from app.validation import transaction
+from pipelines import bronze, ingest, plan
+from pipelines.work import Run, Unit
+from tests.bench.data import make
+
+_REPEATS = 7
+
+
+def steps(folder: Path, rows: int) -> dict[str, float]:
+    """The best of some repeats of each step, in ns a row."""
+    landing = folder / f"landing-{rows}"
+    make(landing, rows, 8)
+    with tempfile.TemporaryDirectory(dir=folder) as root:
+        run = Run("run", 1, datetime(2026, 6, 8, tzinfo=UTC), create(Storage(root), bytes(16)), Settings())
+        (source,) = plan.source_files([str(landing / "day-0.csv")], [], {})
+        ingested = ingest.ingest(run, source, known=frozenset())
+        unit = Unit(0, ingested, ingested.parts[:1])
+        parsed = next(bronze.blocks(run, unit))
+        typed = transaction.validate(parsed.columns).typed
+        block: dict[str, Callable[[], object]] = {
+            "read and split the fields": lambda: next(bronze.blocks(run, unit)),
+            "validate twelve columns": lambda: transaction.validate(parsed.columns),
+            "fingerprints": lambda: fingerprints(typed, run.lake.key),
+            "all of bronze": lambda: bronze.bronze(run, unit),
+            "write a bronze file": lambda: _write(run, unit, BRONZE, parsed.columns, parsed.record_number),
+            "write a silver file": lambda: _write(run, unit, SILVER, typed, parsed.record_number),
+        }
+        whole = _best(lambda: ingest.ingest(run, source, known=frozenset())) / sum(part.records for part in ingested.parts)
+        return {"hash, keep and cut the file": whole * 1e9} | {name: _best(step) / parsed.records * 1e9 for name, step in block.items()}
+
+
+def _write(run: Run, unit: Unit, contract: TableContract, rows: pa.Table, numbers: Numbers) -> None:
+    writer = bronze.writer(run, unit, contract)
+    writer.write(bronze.with_source(run, unit, rows, numbers))
+    writer.close()
+
+
+def _best(step: Callable[[], object]) -> float:
+    step()
+    seconds = []
+    for _ in range(_REPEATS):
+        begun = perf_counter()
+        step()
+        seconds.append(perf_counter() - begun)
+    return min(seconds)
