@@ -19,13 +19,13 @@ from app.contracts.lake import BRONZE, QUARANTINE
 from app.contracts.table import TableContract
 from app.errors import FileRejected
 from app.fingerprints import fingerprints
-from app.lake import arrivals, delta, layout
+from app.lake import arrivals, delta, layout, reference
 from app.lake.keys import Keys
 from app.readers import csv, ndjson, parquet
 from app.readers.formats import Format
 from app.readers.parsed import Numbers, Parsed, Span
 from app.reference import currencies
-from app.validation import transaction
+from app.validation import modulus, transaction
 from app.validation.transaction import Validated
 from pipelines.work import Batch, Bronzed, Quality, Rejection, Run, Unit
 
@@ -68,6 +68,7 @@ class _Ledger:
         self._source = Totals()
         self._by_reason: Counter[str] = Counter()
         self._quality = Quality()
+        self._checks: Counter[str] = Counter()
         self._keys: list[Keys] = []
         self._numbers: list[Numbers] = []
         self._batches: list[Batch] = []
@@ -84,7 +85,7 @@ class _Ledger:
                 yield buffer
 
     def _take(self, parsed: Parsed) -> Iterator[tuple[date, int, pa.Buffer]]:
-        validated = transaction.validate(parsed.columns, self._unit.ingested.file.zone)
+        validated = validated_block(self._run, self._unit, parsed)
         self._source += control_totals.of_text(
             parsed.records,
             columns.from_arrow(parsed.columns["amount"]),
@@ -99,7 +100,9 @@ class _Ledger:
         prints = fingerprints(validated.typed, self._run.lake.key)
         self._keys.append(Keys(prints.id_high[accepted], prints.id_low[accepted], prints.content[accepted]))
         self._numbers.append(parsed.record_number[accepted])
-        yield from _by_date(validated.typed.append_column("record_number", pa.array(parsed.record_number)), accepted, self._options)
+        counts = np.bincount(validated.account_checks[accepted], minlength=len(modulus.RESULTS)).tolist()
+        self._checks.update(dict(zip(modulus.RESULTS, counts, strict=True)))
+        yield from _by_date(_checked(self._run, parsed, validated), accepted, self._options)
 
     def _set_aside(self, parsed: Parsed, validated: Validated) -> None:
         table, record_number = _quarantined(parsed, validated)
@@ -121,7 +124,25 @@ class _Ledger:
             tuple(begins.tolist()) if len(keys) else (),
             dict(self._by_reason),
             self._quality,
+            {result: count for result, count in self._checks.items() if count},
         )
+
+
+def validated_block(run: Run, unit: Unit, parsed: Parsed) -> Validated:
+    """Judge a block by the run's rules."""
+    weights = None if run.modulus is None else reference.weight_table(run.lake.storage, run.modulus)
+    return transaction.validate(parsed.columns, unit.ingested.file.zone, weights)
+
+
+def _checked(run: Run, parsed: Parsed, validated: Validated) -> pa.Table:
+    """The typed rows with what the modulus check said, and their record numbers."""
+    rows = validated.typed
+    words = pa.array(modulus.RESULTS, pa.string())
+    for name, results in (("account_check", validated.account_checks), ("counterparty_check", validated.counterparty_checks)):
+        rows = rows.append_column(name, pa.DictionaryArray.from_arrays(pa.array(results.view(np.int8)), words))
+    version = pa.nulls(rows.num_rows, pa.string()) if run.modulus is None else pa.repeat(run.modulus.version, rows.num_rows)
+    rows = rows.append_column("modulus_table", version)
+    return rows.append_column("record_number", pa.array(parsed.record_number))
 
 
 def typed_path(run: Run, unit_number: int) -> str:

@@ -18,7 +18,7 @@ from app.compliance.control_totals import Totals, total
 from app.contracts import landing
 from app.contracts.lake import BRONZE, DATA_QUALITY_DAILY, DUPLICATES, QUARANTINE, SILVER
 from app.errors import NotReconciled
-from app.lake import layout, lock
+from app.lake import layout, lock, reference
 from app.lake.arrivals import CONFLICT
 from app.lake.delta import Change, StagedFile
 from app.lake.keys import Segment
@@ -70,7 +70,8 @@ def run(
             lake = create(storage, secrets.token_bytes(16))
             recovered = publish.recover(lake)
             history = publish.runs(lake)
-        work = Run(run_id, history[-1]["sequence"] + 1 if history else 1, started_at, lake, settings)
+            weights = reference.in_force(storage, started_at.date())
+        work = Run(run_id, history[-1]["sequence"] + 1 if history else 1, started_at, lake, settings, weights)
         day = Day(work, stages, executor, history)
         publish.begin(lake, run_id)
         try:
@@ -291,7 +292,20 @@ def _document(day: Day, status: str, files: list[dict[str, Any]], totals: dict[s
         "reconciled": status == "succeeded",
         "recovered_runs": list(recovered),
         "contract_version": landing.VERSION,
+        "modulus": _modulus(day),
         "seconds": dict(day.stages.seconds),
+    }
+
+
+def _modulus(day: Day) -> dict[str, Any]:
+    """Which weight table checked, and what it said of the booked accounts of the records that validation accepted."""
+    counts = sum((Counter(unit.checks) for unit in day.units), Counter[str]())
+    loaded = day.run.modulus
+    return {
+        "table": None if loaded is None else loaded.version,
+        "sha256": None if loaded is None else loaded.sha256,
+        "in_force_from": None if loaded is None else loaded.in_force_from,
+        "accounts": dict(sorted(counts.items())),
     }
 
 

@@ -13,8 +13,7 @@ from app.contracts.lake import DUPLICATES, QUARANTINE, SILVER
 from app.lake import delta
 from app.lake.arrivals import CONFLICT, DUPLICATE, FIRST
 from app.lake.delta import StagedFile
-from app.validation import transaction
-from pipelines.bronze import blocks, quarantine_rows, typed_path, with_source, with_sources, writer
+from pipelines.bronze import blocks, quarantine_rows, typed_path, validated_block, with_source, with_sources, writer
 from pipelines.duplicates import Settled
 from pipelines.work import Batch, Bronzed, Run, Unit
 
@@ -179,7 +178,7 @@ def set_aside(run: Run, conflicts: Conflicts) -> Made:
         conflict = np.flatnonzero(np.isin(parsed.record_number, numbers))
         if not len(conflict):
             continue
-        validated = transaction.validate(parsed.columns, unit.ingested.file.zone)
+        validated = validated_block(run, unit, parsed)
         why = pa.array([[CONFLICT_REASON]] * len(conflict), pa.list_(pa.string()))
         rows = quarantine_rows(parsed, validated, conflict, why)
         quarantine.write(with_source(run, unit, rows, parsed.record_number[conflict]))

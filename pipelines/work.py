@@ -7,6 +7,7 @@ from datetime import date, datetime
 from app.compliance.control_totals import Totals
 from app.lake.delta import StagedFile
 from app.lake.lake import Lake
+from app.lake.reference import Loaded
 from app.lake.storage import Storage
 from app.readers.formats import Format
 from app.readers.parquet import RowGroups
@@ -23,6 +24,7 @@ class Run:
     started_at: datetime  # UTC
     lake: Lake
     settings: Settings
+    modulus: Loaded | None = None  # the weight table that is in force
 
     @property
     def ingest_date(self) -> str:
@@ -123,4 +125,5 @@ class Bronzed:
     keys: tuple[int, ...] = ()  # for each first byte of an id fingerprint, and the end: where its keys begin
     by_reason: Mapping[str, int] = field(default_factory=dict)
     quality: Quality = field(default_factory=Quality)
+    checks: Mapping[str, int] = field(default_factory=dict)  # what the modulus check said of the booked accounts of accepted rows
     rejection: Rejection | None = None  # why the whole file must be rejected after all

@@ -54,10 +54,16 @@ BRONZE = TableContract(
     partition_by=("ingest_date",),
     append_only=True,
 )
+# What the modulus check said; "invalid" is not in silver.
+CHECKS = (
+    Column("account_check", pa.string(), "modulus check of the booked account: valid or not_checked", _INTERNAL),
+    Column("counterparty_check", pa.string(), "modulus check of the other account: valid or not_checked", _INTERNAL),
+    Column("modulus_table", pa.string(), "version of the weight table that checked; null if none was loaded", _INTERNAL, nullable=True),
+)
 SILVER = TableContract(
     "silver/transactions",
     "accepted transactions, typed and canonical; one row a transaction_id",
-    TYPED + _SOURCE,
+    TYPED + CHECKS + _SOURCE,
     partition_by=("booking_date",),
 )
 QUARANTINE = TableContract(

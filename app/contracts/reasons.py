@@ -99,6 +99,13 @@ REASONS = (
     Reason("counterparty_iban_structure", "The IBAN has a letter where its country has a digit, or the reverse.", ISO13616, "GB29 1234 …"),
     Reason("counterparty_iban_checksum", "The IBAN's check digits are wrong.", ISO13616, "GB28NWBK60161331926819"),
     Reason("counterparty_iban_mismatch", "The GB IBAN names another account than the record's counterparty columns.", LANDING, ""),
+    Reason("modulus_failed", "The account number cannot belong to the sort code (modulus check).", PAYUK, "089999 66374959"),
+    Reason(
+        "counterparty_modulus_failed",
+        "The counterparty's account number cannot belong to its sort code (modulus check).",
+        PAYUK,
+        "107999 88837493",
+    ),
     Reason("amount_missing", "The record has no amount.", LANDING, ""),
     Reason("amount_format", "The amount is not a plain decimal number.", LANDING, "1,234.56 or 1E5 or NaN"),
     Reason("amount_precision", "The amount has more decimals than its currency.", ISO4217, "1.234 GBP or 1.5 JPY"),

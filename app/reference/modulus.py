@@ -141,6 +141,10 @@ def synthetic() -> WeightTable:
 
     It has every algorithm and exception, and its weights were drawn so that the published cases come out right.
     """
+    return parse(*synthetic_files(), "synthetic")
+
+
+def synthetic_files() -> tuple[bytes, bytes]:
+    """Its two files."""
     folder = resources.files("app.reference").joinpath("data")
-    valacdos, scsubtab = (folder.joinpath(f"synthetic_{name}.txt").read_bytes() for name in ("valacdos", "scsubtab"))
-    return parse(valacdos, scsubtab, "synthetic")
+    return folder.joinpath("synthetic_valacdos.txt").read_bytes(), folder.joinpath("synthetic_scsubtab.txt").read_bytes()

@@ -57,6 +57,51 @@ def mismatches(iban: Text, account: Account) -> Codes:
     return codes
 
 
+def account_named(iban: Text, account: Account) -> tuple[Text, Text]:
+    """Sort code and account number of each counterparty: the columns' own, or else those inside a GB IBAN; empty if neither.
+
+    SWIFT IBAN registry, release 99, United Kingdom: characters 9 to 14 and 15 to 22. ``iban`` is canonical.
+    """
+    rows = len(iban)
+    sort_code, number = account.sort_code, account.number
+    named = tuple(Text(np.empty(rows * width + 1, dtype=np.uint8), np.zeros(rows + 1, dtype=np.int32)) for width in (6, 8))
+    _name(
+        (iban.data, sort_code.data, number.data),
+        (iban.offsets, sort_code.offsets, number.offsets),
+        account.number_codes,
+        (named[0].data, named[1].data),
+        (named[0].offsets, named[1].offsets),
+    )
+    return named[0], named[1]
+
+
+@kernel
+def _name(
+    data: tuple[Bytes, ...], offsets: tuple[Offsets, ...], number_codes: Codes, out: tuple[Bytes, ...], out_offsets: tuple[Offsets, ...]
+) -> None:
+    used = np.zeros(2, dtype=np.int64)
+    for row in range(number_codes.size):
+        start = offsets[0][row]
+        inside = offsets[0][row + 1] - start == 22 and data[0][start] == 71 and data[0][start + 1] == 66
+        if offsets[1][row] < offsets[1][row + 1] or offsets[2][row] < offsets[2][row + 1]:
+            used[0] += _append(data[1], offsets[1][row], offsets[1][row + 1], out[0], used[0])
+            if number_codes[row] == 0:
+                used[1] += _append(data[2], offsets[2][row], offsets[2][row + 1], out[1], used[1])
+        elif inside:
+            used[0] += _append(data[0], start + 8, start + 14, out[0], used[0])
+            used[1] += _append(data[0], start + 14, start + 22, out[1], used[1])
+        out_offsets[0][row + 1] = used[0]
+        out_offsets[1][row + 1] = used[1]
+
+
+@inlined
+def _append(data: Bytes, begin: int, end: int, out: Bytes, to: int) -> int:
+    """Copy these bytes; how many they are."""
+    for i in range(end - begin):
+        out[to + i] = data[begin + i]
+    return end - begin
+
+
 @cache
 def _structures() -> tuple[npt.NDArray[np.int16], Bytes, Bytes]:
     """For each pair of letters its country's row or -1; and for each country the length, and what each character may be."""

@@ -13,7 +13,8 @@ import pyarrow as pa
 from app.columns import Mask, Text, from_arrow, to_arrow
 from app.contracts.lake import TYPED_SCHEMA
 from app.contracts.landing import NAMES
-from app.contracts.reasons import CODES, REASONS, Codes, Severity, number_of
+from app.contracts.reasons import CODES, REASONS, Codes, Severity, fault_numbers, number_of
+from app.reference.modulus import WeightTable
 from app.reference.zones import zone_of
 from app.validation import (
     account_number,
@@ -23,11 +24,13 @@ from app.validation import (
     currency,
     description,
     iban,
+    modulus,
     parties,
     sort_code,
     timestamp,
     transaction_id,
 )
+from app.validation.modulus import Results
 
 RULES = (
     "transaction_id",
@@ -38,6 +41,8 @@ RULES = (
     "counterparty_account",
     "counterparty_iban",
     "counterparty_iban_mismatch",
+    "modulus",
+    "counterparty_modulus",
     "amount",
     "currency",
     "channel",
@@ -58,16 +63,18 @@ class Validated:
 
     typed: pa.Table
     codes: tuple[Codes, ...]  # one array a rule, in the order of RULES; 0 is "nothing to object"
+    account_checks: Results  # what the modulus check says of the booked account, as validation.modulus numbers it
+    counterparty_checks: Results  # and of the counterparty's
     rejected: Mask  # at least one reason of severity REJECT
     readable: Mask  # amount and currency could be read, whatever else is wrong
     filled: dict[str, int]  # for each landing column, how many records have a value
 
 
-def validate(columns: pa.Table, zone: str | None = None) -> Validated:
+def validate(columns: pa.Table, zone: str | None = None, weights: WeightTable | None = None) -> Validated:
     """Judge every record of ``columns`` (``contracts.landing.SCHEMA``).
 
     ``zone`` is the IANA name of the zone that the source declared for timestamps without one; UsageError if there is no such
-    zone. The same call serves a million rows and one.
+    zone. ``weights`` is the modulus weight table; without one no account is checked. The same call serves a million rows and one.
     """
     texts = {name: from_arrow(columns[name]) for name in NAMES}
     codes: dict[str, Codes] = {}
@@ -81,6 +88,11 @@ def validate(columns: pa.Table, zone: str | None = None) -> Validated:
     own = account_number.Account(own_sort_code, texts["account_number"], codes["account_number"])
     other = account_number.Account(other_sort_code, texts["counterparty_account"], codes["counterparty_account"])
     codes["counterparty_iban_mismatch"] = iban.mismatches(other_iban, other)
+    account_checks = modulus.check(own.sort_code, own.number, weights)
+    account_checks[own.number_codes != 0] = modulus.NOT_CHECKED  # a placeholder has eight digits, too
+    counterparty_checks = modulus.check(*iban.account_named(other_iban, other), weights)
+    codes["modulus"] = _failed(account_checks, "modulus")
+    codes["counterparty_modulus"] = _failed(counterparty_checks, "counterparty_modulus")
     exponents, codes["currency"] = currency.check(texts["currency"])
     amount_minor, codes["amount"] = amount.check(texts["amount"], exponents)
     codes["channel"] = channel.check(texts["channel"])
@@ -108,10 +120,18 @@ def validate(columns: pa.Table, zone: str | None = None) -> Validated:
     return Validated(
         typed=_typed(canonical, numbers),
         codes=in_order,
+        account_checks=account_checks,
+        counterparty_checks=counterparty_checks,
         rejected=rejected,
         readable=(codes["amount"] == 0) & (codes["currency"] == 0),
         filled={name: int(np.count_nonzero(np.diff(texts[name].offsets))) for name in NAMES},
     )
+
+
+def _failed(results: Results, rule: str) -> Codes:
+    """The rule's reason where the modulus check failed."""
+    failed: Codes = (results == modulus.INVALID).astype(np.uint8) * fault_numbers(rule, "failed")[1]
+    return failed
 
 
 def _typed(texts: dict[str, Text], numbers: dict[str, npt.NDArray[np.signedinteger]]) -> pa.Table:

@@ -17,7 +17,7 @@ _ENDINGS = (".csv", ".parquet", ".ndjson", ".csv.gz", ".ndjson.zst")
 _DEFECTIVE = 0.003  # share of records
 _REPEATED = 0.001
 _PLAIN = {
-    "sort_code": "990101", "account_number": "00012345", "counterparty_sort_code": "995001", "counterparty_account": "00067890",
+    "sort_code": "990101", "account_number": "00012357", "counterparty_sort_code": "995001", "counterparty_account": "00067893",
     "counterparty_iban": "", "amount_minor": 1234, "amount": None, "currency": "GBP",
     "channel": "FPS", "country": "GB", "description": "plain",
 }  # fmt: skip
@@ -34,6 +34,9 @@ class Written:
 
 def write(folder: Path, rows: int = 200_000, seed: int = 7, days: int = 7, first_day: date = date(2026, 6, 1)) -> Written:
     """Write about ``rows`` records of ``days`` days as landing files, two a day, with ``ground_truth/`` beside them.
+
+    The accounts fit the synthetic weight table, which lies in ``ground_truth/modulus``: two of the planted defects show only in a lake
+    that has it.
 
     The same arguments give the same bytes. Timestamps in ``branch-*.csv`` have no zone: they are Europe/London's, which a run must be told.
     Raises UsageError when the typologies do not fit into the days.
@@ -53,6 +56,7 @@ def write(folder: Path, rows: int = 200_000, seed: int = 7, days: int = 7, first
     for index, file in enumerate(finished):
         (folder / file.name).write_bytes(_bytes(file, index))
     truth.write(folder / "ground_truth", finished, members)
+    truth.write_modulus_table(folder / "ground_truth" / "modulus")
     return Written(tuple(folder / file.name for file in finished), sum(file.records for file in finished))
 
 

@@ -51,6 +51,8 @@ FIELD_DEFECTS: dict[str, Mapping[str, str]] = {
     "counterparty_iban_structure": _NO_ACCOUNT | {"counterparty_iban": "GB29123460161331926819"},
     "counterparty_iban_checksum": _NO_ACCOUNT | {"counterparty_iban": "GB28NWBK60161331926819"},
     "counterparty_iban_mismatch": {"counterparty_iban": "GB29NWBK60161331926819"},
+    "modulus_failed": {"account_number": "00012345"},
+    "counterparty_modulus_failed": {"counterparty_account": "00067890"},
     "amount_missing": {"amount": ""},
     "amount_format": {"amount": "1,234.56"},
     "amount_precision": {"amount": "1.234"},

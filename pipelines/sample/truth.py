@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from app.reference.modulus import synthetic_files
 from pipelines.sample.draft import ACCEPTED, DUPLICATE, Finished
 
 Members = Sequence[tuple[str, str, int]]
@@ -25,6 +26,13 @@ def write(folder: Path, files: Sequence[Finished], members: Members) -> None:
     _csv(folder / "defects.csv", ("file", "record_number", "reasons"), faults)
     _csv(folder / "duplicates.csv", ("file", "record_number", "transaction_id"), _duplicates(files))
     (folder / "expected.json").write_text(json.dumps(expected(files), indent=2) + "\n")
+
+
+def write_modulus_table(folder: Path) -> None:
+    """Write the weight table that the sample's accounts were made for, in the form in which Pay.UK publishes its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in zip(("valacdos", "scsubtab"), synthetic_files(), strict=True):
+        (folder / f"{name}.txt").write_bytes(data)
 
 
 def _csv(path: Path, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,6 +1,7 @@
 """Runs on lakes for tests, and what a lake says, in a form that can be compared."""
 
-from datetime import UTC, datetime
+import tempfile
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pyarrow as pa
 
 from app.contracts.lake import BRONZE, DUPLICATES, QUARANTINE, RUNS, SILVER, TABLES
 from app.lake.lake import Lake, open_lake
+from app.lake.reference import Loaded
 from app.lake.storage import Storage
+from app.reference.modulus import synthetic_files
 from app.settings import Settings
-from pipelines import plan
+from pipelines import plan, reference
 from pipelines.executor import Executor, InProcess
 from pipelines.progress import Observer, Silent
 from pipelines.run import run
@@ -30,6 +33,15 @@ def load(
     """One run, in this process."""
     sources = plan.source_files([str(landing)], zones, {})
     return run(Storage(str(lake)), sources, settings or Settings(), executor or InProcess(), observer or Silent(), now)
+
+
+def load_modulus_table(lake: Path | str) -> Loaded:
+    """Load the synthetic weight table, in force since long before NOW."""
+    with tempfile.TemporaryDirectory() as folder:
+        valacdos, scsubtab = (Path(folder) / name for name in ("valacdos.txt", "scsubtab.txt"))
+        for path, data in zip((valacdos, scsubtab), synthetic_files(), strict=True):
+            path.write_bytes(data)
+        return reference.load_modulus(Storage(str(lake)), valacdos, scsubtab, "synthetic", date(2026, 1, 1), bytes(16), NOW)
 
 
 def opened(lake: Path | str) -> Lake:

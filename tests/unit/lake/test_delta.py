@@ -108,7 +108,8 @@ def test_the_log_holds_no_values_of_personal_columns(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path))
     row = {
         "transaction_id": "T1", "booked_at": NOW, "booking_date": NOW.date(), "sort_code": "990001", "account_number": "12345678",
-        "amount_minor": -150, "currency": "GBP", "country": "GB", "description": "rent", "source_uri": "file:///a", "source_sha256": "ab",
+        "amount_minor": -150, "currency": "GBP", "country": "GB", "description": "rent", "account_check": "valid",
+        "counterparty_check": "not_checked", "source_uri": "file:///a", "source_sha256": "ab",
         "record_number": 1, "run_id": "r", "ingested_at": NOW,
     }  # fmt: skip
     staged = delta.stage(storage, SILVER, "one", pa.Table.from_pylist([row], SILVER.schema), {"booking_date": "2026-03-01"}, NOW)

@@ -21,7 +21,7 @@ from app.contracts.landing import NAMES
 from app.errors import UsageError
 from pipelines.sample import Written, defects, typologies, write
 from pipelines.sample.payments import EXPONENTS
-from tests.support.lake import load
+from tests.support.lake import load, load_modulus_table
 
 ROWS = 6_000
 
@@ -70,6 +70,7 @@ def test_every_planted_reason_stands_in_the_truth(written: Written) -> None:
 
 
 def test_a_run_finds_exactly_what_was_planted(written: Written, truth: dict[str, Any], tmp_path: Path) -> None:
+    load_modulus_table(tmp_path)
     certificate = load(written.paths[0].parent, tmp_path, zones=(truth["zone"],))
     assert certificate["totals"] == truth["totals"]
     found = {

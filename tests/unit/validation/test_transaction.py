@@ -8,7 +8,9 @@ from app.contracts.lake import TYPED, TYPED_SCHEMA
 from app.contracts.landing import NAMES, SCHEMA
 from app.contracts.reasons import CODES, REASONS, Reason, Severity, fault_numbers, number_of
 from app.errors import UsageError
+from app.reference.modulus import synthetic
 from app.validation import timestamp
+from app.validation.modulus import INVALID, NOT_CHECKED, VALID
 from app.validation.transaction import RULES, inconsistent, reasons, validate
 from tests.support.landing import record
 from tests.support.validation import landing_table, names
@@ -45,6 +47,8 @@ EXAMPLES = {
     "counterparty_iban_structure": {"counterparty_iban": "GB29123460161331926819"},
     "counterparty_iban_checksum": {"counterparty_iban": "GB28NWBK60161331926819"},
     "counterparty_iban_mismatch": {"counterparty_iban": "GB29NWBK60161331926819"},
+    "modulus_failed": {"sort_code": "089999", "account_number": "66374959"},
+    "counterparty_modulus_failed": {"counterparty_sort_code": "107999", "counterparty_account": "88837493"},
     "amount_missing": {"amount": ""},
     "amount_format": {"amount": "1,234.56"},
     "amount_precision": {"amount": "1.234"},
@@ -85,11 +89,27 @@ def test_every_reason_has_an_example_here_or_another_finder() -> None:
 
 @pytest.mark.parametrize("reason", [one for one in REASONS if one.code in EXAMPLES], ids=lambda reason: reason.code)
 def test_each_reason_is_given_for_its_example_and_alone(reason: Reason) -> None:
-    validated = validate(landing_table([record(1, **EXAMPLES[reason.code])]), LONDON if reason.code in LOCAL else None)
+    validated = validate(landing_table([record(1, **EXAMPLES[reason.code])]), LONDON if reason.code in LOCAL else None, synthetic())
     found = [code for codes in validated.codes for code in names(codes) if code]
     assert found == [reason.code]
     assert validated.rejected.tolist() == [reason.severity is Severity.REJECT]
     assert reasons(validated, np.array([0])).to_pylist() == [[reason.code] if reason.severity is Severity.REJECT else []]
+
+
+def test_accounts_are_checked_where_a_table_lists_them_and_never_said_to_be_valid_otherwise() -> None:
+    rows = [
+        record(1, sort_code="08-99-99", account_number="66374958"),
+        record(2),
+        record(3, sort_code="089999", account_number="6637495X"),
+        record(4, counterparty_sort_code="", counterparty_account="", counterparty_iban="GB03NWBK10799988837491"),
+        record(5, counterparty_sort_code="", counterparty_account="", counterparty_iban="GB46NWBK10799988837493"),
+        record(6, counterparty_sort_code="107999", counterparty_account="", counterparty_iban=""),
+    ]
+    with_table, without = validate(landing_table(rows), weights=synthetic()), validate(landing_table(rows))
+    assert with_table.account_checks.tolist() == [VALID, NOT_CHECKED, NOT_CHECKED, NOT_CHECKED, NOT_CHECKED, NOT_CHECKED]
+    assert with_table.counterparty_checks.tolist() == [NOT_CHECKED, NOT_CHECKED, NOT_CHECKED, VALID, INVALID, NOT_CHECKED]
+    assert reasons(with_table, np.arange(6)).to_pylist()[4] == ["counterparty_modulus_failed"]
+    assert set(without.account_checks.tolist()) | set(without.counterparty_checks.tolist()) == {NOT_CHECKED}
 
 
 def test_a_valid_record_is_typed() -> None:
