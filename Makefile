@@ -24,6 +24,7 @@ $(BENCH_READY): $(READY) requirements-bench.lock
 demo: $(READY)  ## Make a sample bank's week, run it, show the certificate and the gold tables
 	rm -rf demo
 	$(BIN)/leofric sample demo/landing
+	$(BIN)/leofric reference load modulus --valacdos demo/landing/ground_truth/modulus/valacdos.txt --scsubtab demo/landing/ground_truth/modulus/scsubtab.txt --version synthetic --lake demo/lake
 	$(BIN)/leofric run demo/landing --lake demo/lake --zone 'branch-*=Europe/London'
 	@echo $(LINE)
 	$(BIN)/leofric certificate verify --lake demo/lake

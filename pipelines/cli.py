@@ -1,23 +1,29 @@
 """The command line. Each command imports what it needs when it runs, so that ``--help`` answers at once."""
 
-import json
 import sys
-from collections.abc import Callable
-from decimal import Decimal
+from datetime import datetime
 from enum import StrEnum
-from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ParamSpec
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from app.errors import LeofricError, UsageError
-
-if TYPE_CHECKING:
-    from app.lake.lake import Lake
-    from app.lake.storage import Storage
+from app.errors import UsageError
+from pipelines.cli_common import (
+    FAILED,
+    Format,
+    JsonOption,
+    LakeOption,
+    StorageOption,
+    console_for_results,
+    errors,
+    lake_at,
+    print_json,
+    reports_errors,
+    storage_at,
+    storage_options,
+)
 
 app = typer.Typer(
     help="DataOps and anti-money-laundering for UK building societies and banks: nothing is lost between the feed and the alert.",
@@ -25,84 +31,28 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-
-FAILED, WRONG_USAGE = 1, 2
-_WIDTH = 140  # of tables that go to a file or a pipe
-
-
-def _console() -> Console:
-    """Where results are printed for people: as wide as their terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
-
-
-LakeOption = Annotated[str, typer.Option("--lake", help="The lake: a local folder, or s3://bucket/prefix.")]
-StorageOption = Annotated[
-    list[str] | None,
-    typer.Option("--storage-option", help="NAME=VALUE for S3, such as AWS_ENDPOINT_URL=…; repeatable. The environment is read too."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
-
-Parameters = ParamSpec("Parameters")
-
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-
-
-def _reports_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """Turn an error that Leofric raised on purpose into a sentence and an exit code."""
-
-    @wraps(command)
-    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except LeofricError as error:
-            errors.print(f"leofric: {error}", style="red", markup=False)
-            raise typer.Exit(WRONG_USAGE if isinstance(error, UsageError) else FAILED) from None
-
-    return wrapped
-
-
-def _storage(root: str, options: list[str] | None) -> "Storage":
-    from app.lake.storage import Storage
-
-    return Storage(root.removeprefix("file://"), storage_options(options))
-
-
-def storage_options(options: list[str] | None) -> dict[str, str]:
-    """NAME=VALUE texts as a dictionary."""
-    pairs = [option.partition("=") for option in options or []]
-    for name, equals, _ in pairs:
-        if not equals:
-            raise UsageError(f"--storage-option {name}: write it as NAME=VALUE")
-    return {name: value for name, _, value in pairs}
-
-
-def _lake(root: str, options: list[str] | None) -> "Lake":
-    from app.lake.lake import open_lake
-
-    return open_lake(_storage(root, options))
-
-
-def _print_json(document: object) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
-
-
-def _plain(value: object) -> object:
-    """What JSON has no form for: whole decimals (sums in SQL) are numbers, all else is its text."""
-    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else str(value)
+reference = typer.Typer(help="Reference data that the lake's owner loads.", no_args_is_help=True)
+app.add_typer(reference, name="reference")
 
 
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"leofric {version('leofric')}")
         raise typer.Exit
+
+
+class ReasonsFormat(StrEnum):
+    """How reasons are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+class ReferenceKind(StrEnum):
+    """What a lake can be given."""
+
+    MODULUS = "modulus"
 
 
 @app.callback()
@@ -113,7 +63,7 @@ def _root(
 
 
 @app.command()
-@_reports_errors
+@reports_errors
 def sample(
     folder: Annotated[Path, typer.Argument(help="The folder to write; it must be empty or not there yet.")],
     rows: Annotated[int, typer.Option(min=1_000, help="About how many records.")] = 200_000,
@@ -131,7 +81,7 @@ def sample(
 
 
 @app.command()
-@_reports_errors
+@reports_errors
 def run(
     landing: Annotated[list[str], typer.Argument(help="Folders, files or globs of landing files, local or s3://.")],
     lake: LakeOption,
@@ -159,19 +109,19 @@ def run(
         stop = session.start_ray(settings)
         observer.ended("start Ray")
         try:
-            certificate = execute(_storage(lake, storage_option), sources, settings, executor.RayData(settings), observer)
+            certificate = execute(storage_at(lake, storage_option), sources, settings, executor.RayData(settings), observer)
         finally:
             stop()
     if as_json:
-        _print_json(report.document(certificate))
+        print_json(report.document(certificate))
     else:
-        report.summary(certificate, _console())
+        report.summary(certificate, console_for_results())
     if certificate["status"] != "succeeded" or any(file["status"] == "rejected" for file in certificate["files"]):
         raise typer.Exit(FAILED)
 
 
 @app.command()
-@_reports_errors
+@reports_errors
 def certificate(
     lake: LakeOption,
     which: Annotated[str | None, typer.Argument(metavar="[RUN_ID|verify]", help="A run's id, the last run if none; or `verify`.")] = None,
@@ -181,42 +131,42 @@ def certificate(
     """Show the control totals of a run, or verify all certificates against the tables."""
     from pipelines import publish, report, verify
 
-    opened = _lake(lake, storage_option)
+    opened = lake_at(lake, storage_option)
     if which == "verify":
         verdicts = verify.verify(opened)
-        report.verdicts(verdicts, as_json, _console())
+        report.verdicts(verdicts, as_json, console_for_results())
         if any(verdict.faults for verdict in verdicts):
             raise typer.Exit(FAILED)
         return
     document = report.find(publish.runs(opened), which)
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
-        report.summary(document, _console())
+        report.summary(document, console_for_results())
 
 
 @app.command()
-@_reports_errors
+@reports_errors
 def tables(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """List the tables: version, rows, bytes."""
     from app.contracts.lake import TABLES
     from app.lake import delta
     from pipelines import report
 
-    opened = _lake(lake, storage_option)
+    opened = lake_at(lake, storage_option)
     rows = []
     for contract in TABLES:
         table = opened.table(contract)
         count, size = delta.rows_and_bytes(table)
         rows.append({"table": contract.path, "sql_name": contract.name, "version": table.version(), "rows": count, "bytes": size})
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
-        report.rows(rows, _console())
+        report.rows(rows, console_for_results())
 
 
 @app.command()
-@_reports_errors
+@reports_errors
 def query(
     sql: Annotated[str, typer.Argument(help="One select statement; tables are called <layer>_<name>, such as silver_transactions.")],
     lake: LakeOption,
@@ -227,10 +177,95 @@ def query(
     from pipelines import report
     from pipelines.query import query as ask
 
-    table = ask(_lake(lake, storage_option), sql)
+    table = ask(lake_at(lake, storage_option), sql)
     if output is Format.JSON:
-        _print_json(table.to_pylist())
+        print_json(table.to_pylist())
     elif output is Format.CSV:
         report.csv_rows(table, sys.stdout)
     else:
-        report.rows(table.to_pylist(), _console(), list(table.schema.names))
+        report.rows(table.to_pylist(), console_for_results(), list(table.schema.names))
+
+
+@app.command()
+@reports_errors
+def validate(
+    file: Annotated[str, typer.Argument(help="One landing file, local or s3://.")],
+    as_json: JsonOption = False,
+    zone: Annotated[str | None, typer.Option(help="The time zone of timestamps without one.")] = None,
+    lake: Annotated[str | None, typer.Option(help="A lake whose modulus weight table is used.")] = None,
+    examples: Annotated[int, typer.Option(min=0, help="How many records to show of each reason.")] = 3,
+    storage_option: StorageOption = None,
+) -> None:
+    """Validate a file without loading it: what would be quarantined, and why.
+
+    Exit codes: 0 every record would be accepted or is an exact duplicate, 1 the file or a record of it would not, 2 wrong usage.
+    """
+    from app.settings import read_settings
+    from pipelines import plan, report
+    from pipelines.validate import validate as check
+
+    (source, *others) = plan.source_files([file], [zone] if zone else [], storage_options(storage_option))
+    if others:
+        raise UsageError(f"{file} names {len(others) + 1} files; name one")
+    found = check(source, read_settings(), lake_at(lake, storage_option) if lake else None, examples)
+    if as_json:
+        print_json(found.document())
+    else:
+        report.validation(found.document(), console_for_results())
+    if found.rejection is not None or found.quarantined:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+@reports_errors
+def reasons(output: Annotated[ReasonsFormat, typer.Option("--format", help="How to print them.")] = ReasonsFormat.TABLE) -> None:
+    """List every reason for which a record is quarantined, or kept with a warning."""
+    from pipelines import report
+
+    if output is ReasonsFormat.JSON:
+        print_json(report.reason_rows())
+    elif output is ReasonsFormat.MARKDOWN:
+        sys.stdout.write(report.reasons_page())
+    else:
+        report.rows(report.reason_rows(), console_for_results())
+
+
+@reference.command("load")
+@reports_errors
+def reference_load(
+    kind: Annotated[ReferenceKind, typer.Argument(help="What to load.")],
+    lake: LakeOption,
+    valacdos: Annotated[Path, typer.Option(help="Pay.UK's weight table, valacdos.txt.")],
+    scsubtab: Annotated[Path, typer.Option(help="Pay.UK's table of substitute sort codes, scsubtab.txt.")],
+    table_version: Annotated[str | None, typer.Option("--version", help="What to call it; else what the file's name says.")] = None,
+    in_force_from: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The day from which it is in force; else today.")
+    ] = None,
+    storage_option: StorageOption = None,
+) -> None:
+    """Check a table and load it into the lake. One that fails the specification's own test cases is refused."""
+    import secrets
+
+    from pipelines.reference import load_modulus
+
+    day = None if in_force_from is None else in_force_from.date()
+    loaded = load_modulus(storage_at(lake, storage_option), valacdos, scsubtab, table_version, day, secrets.token_bytes(16))
+    typer.echo(
+        f"{kind.value} {loaded.version}: {loaded.rows} rows, in force from {loaded.in_force_from}; it passes the published test cases"
+    )
+
+
+@reference.command("list")
+@reports_errors
+def reference_list(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
+    """List the reference data of a lake, and say what is old."""
+    from pipelines import report
+    from pipelines.reference import listed, stale
+
+    rows = listed(lake_at(lake, storage_option))
+    if as_json:
+        print_json(rows)
+    else:
+        report.rows(rows, console_for_results())
+    for sentence in stale(rows):
+        errors.print(f"warning: {sentence}", style="yellow", markup=False)

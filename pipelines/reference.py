@@ -1,6 +1,8 @@
 """Loading reference data into a lake: checked before it is kept, and refused if it cannot be right."""
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pyarrow as pa
 from app import columns
 from app.errors import UsageError
 from app.lake import lock, reference
-from app.lake.lake import create
+from app.lake.lake import Lake, create
 from app.lake.reference import Loaded
 from app.lake.storage import Storage
 from app.reference import modulus
@@ -70,3 +72,25 @@ def _version(path: Path) -> str:
     """What the file's name says, as in valacdos-v730.txt; else the name."""
     found = re.search(r"v?\d[\d.]*", path.stem)
     return found[0] if found else path.stem
+
+
+def listed(lake: Lake, today: date | None = None) -> list[dict[str, object]]:
+    """Every table that was loaded, oldest first, and whether it is the one in force."""
+    day = today or datetime.now(UTC).date()
+    current = reference.in_force(lake.storage, day)
+    return [
+        {"kind": "modulus"} | asdict(loaded) | {"in_force": loaded == current, "days": max(loaded.days_in_force(day), 0)}
+        for loaded in reference.tables(lake.storage)
+    ]
+
+
+def stale(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    """A sentence for what is missing or old."""
+    current = [row for row in rows if row["in_force"]]
+    if not current:
+        return ["no modulus weight table is in force: accounts are not checked; load one with `leofric reference load modulus`"]
+    return [
+        f"modulus {row['version']} has been in force for {row['days']} days; Pay.UK publishes one about once a month: load the new one"
+        for row in current
+        if int(str(row["days"])) > STALE_DAYS
+    ]

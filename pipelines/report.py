@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from app.contracts.reasons import REASONS
 from app.errors import LakeNotFound
 from pipelines.progress import Observer
 from pipelines.verify import Verdict
@@ -93,9 +94,60 @@ def summary(certificate: Mapping[str, Any], console: Console) -> None:
     if certificate["reconciled"]:
         counts = (totals["records"], totals["accepted"], totals["quarantined"], totals["duplicates"])
         console.print("{:,} records = {:,} accepted + {:,} quarantined + {:,} duplicates; every currency adds up.".format(*counts))
+    if "modulus" in certificate:
+        _modulus(certificate["modulus"], console)
     for file in certificate["files"]:
         if file["error"]:
             console.print(f"rejected: {file['error']['code']}: {file['error']['message']}", style="red", markup=False)
+
+
+def _modulus(found: Mapping[str, Any], console: Console) -> None:
+    counts = ", ".join(f"{count:,} {result}" for result, count in found["accounts"].items())
+    if found["table"] is None:
+        console.print("No modulus weight table is loaded: accounts were not checked (`leofric reference load modulus`).", style="yellow")
+    elif counts:
+        console.print(f"Accounts held to modulus table {found['table']}: {counts}.")
+
+
+def validation(found: Mapping[str, Any], console: Console) -> None:
+    """What `leofric validate` found, for people."""
+    if found["rejected"]:
+        console.print(
+            f"{found['uri']} would be rejected: {found['rejected']['code']}: {found['rejected']['message']}", style="red", markup=False
+        )
+        return
+    by_reason = sorted(found["by_reason"].items(), key=lambda item: (-item[1]["records"], item[0]))
+    rows(
+        [{"reason": code, "severity": one["severity"], "records": one["records"], "meaning": one["sentence"]} for code, one in by_reason],
+        console,
+    )
+    for code, one in by_reason:
+        for example in one["examples"]:
+            console.print(f"{code}: record {example['record_number']}: {example['raw']}", markup=False, soft_wrap=True)
+    counts = (found["records"], found["accepted"], found["quarantined"], found["duplicates"])
+    console.print("{:,} records: {:,} would be accepted, {:,} quarantined, {:,} are exact duplicates.".format(*counts))
+    _modulus(found["modulus"], console)
+
+
+def reason_rows() -> list[dict[str, str]]:
+    """Every reason, as the registry has it."""
+    names = ("code", "severity", "sentence", "specification", "example")
+    return [{name: str(getattr(reason, name)) for name in names} for reason in REASONS]
+
+
+def reasons_page() -> str:
+    """The registry as a page of the documentation."""
+    lines = [
+        "# Reasons",
+        "",
+        "Why a record is quarantined (reject) or kept with a warning (warn). Made by `leofric reasons --format markdown`.",
+        "",
+    ]
+    lines += ["| code | severity | what is wrong | specification | example |", "|---|---|---|---|---|"]
+    for row in reason_rows():
+        example = f"`{row['example']}`" if row["example"] else ""
+        lines.append(f"| `{row['code']}` | {row['severity']} | {row['sentence']} | {row['specification']} | {example} |")
+    return "\n".join(lines) + "\n"
 
 
 def _files(files: Sequence[Mapping[str, Any]], console: Console) -> None:

@@ -1,0 +1,94 @@
+"""What the commands share: options, errors as sentences, and how they print."""
+
+import json
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from enum import StrEnum
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, ParamSpec
+
+import typer
+from rich.console import Console
+
+from app.errors import LeofricError, UsageError
+
+if TYPE_CHECKING:
+    from app.lake.lake import Lake
+    from app.lake.storage import Storage
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+FAILED, WRONG_USAGE = 1, 2
+_WIDTH = 140  # of tables that go to a file or a pipe
+
+
+def console_for_results() -> Console:
+    """Where results are printed for people: as wide as their terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
+
+
+LakeOption = Annotated[str, typer.Option("--lake", help="The lake: a local folder, or s3://bucket/prefix.")]
+StorageOption = Annotated[
+    list[str] | None,
+    typer.Option("--storage-option", help="NAME=VALUE for S3, such as AWS_ENDPOINT_URL=…; repeatable. The environment is read too."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
+
+Parameters = ParamSpec("Parameters")
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def reports_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Turn an error that Leofric raised on purpose into a sentence and an exit code."""
+
+    @wraps(command)
+    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except LeofricError as error:
+            errors.print(f"leofric: {error}", style="red", markup=False)
+            raise typer.Exit(WRONG_USAGE if isinstance(error, UsageError) else FAILED) from None
+
+    return wrapped
+
+
+def storage_at(root: str, options: list[str] | None) -> "Storage":
+    """The storage at an address that a user gave."""
+    from app.lake.storage import Storage
+
+    return Storage(root.removeprefix("file://"), storage_options(options))
+
+
+def storage_options(options: list[str] | None) -> dict[str, str]:
+    """NAME=VALUE texts as a dictionary."""
+    pairs = [option.partition("=") for option in options or []]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise UsageError(f"--storage-option {name}: write it as NAME=VALUE")
+    return {name: value for name, _, value in pairs}
+
+
+def lake_at(root: str, options: list[str] | None) -> "Lake":
+    """The lake at an address that a user gave."""
+    from app.lake.lake import open_lake
+
+    return open_lake(storage_at(root, options))
+
+
+def print_json(document: object) -> None:
+    """One JSON document to stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+
+def _plain(value: object) -> object:
+    """What JSON has no form for: whole decimals (sums in SQL) are numbers, all else is its text."""
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else str(value)
