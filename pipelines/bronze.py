@@ -102,7 +102,7 @@ class _Ledger:
         self._numbers.append(parsed.record_number[accepted])
         counts = np.bincount(validated.account_checks[accepted], minlength=len(modulus.RESULTS)).tolist()
         self._checks.update(dict(zip(modulus.RESULTS, counts, strict=True)))
-        yield from _by_date(_checked(self._run, parsed, validated), accepted, self._options)
+        yield from _by_date(checked(self._run, parsed, validated), accepted, self._options)
 
     def _set_aside(self, parsed: Parsed, validated: Validated) -> None:
         table, record_number = _quarantined(parsed, validated)
@@ -134,7 +134,7 @@ def validated_block(run: Run, unit: Unit, parsed: Parsed) -> Validated:
     return transaction.validate(parsed.columns, unit.ingested.file.zone, weights)
 
 
-def _checked(run: Run, parsed: Parsed, validated: Validated) -> pa.Table:
+def checked(run: Run, parsed: Parsed, validated: Validated) -> pa.Table:
     """The typed rows with what the modulus check said, and their record numbers."""
     rows = validated.typed
     words = pa.array(modulus.RESULTS, pa.string())

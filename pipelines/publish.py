@@ -72,10 +72,9 @@ def _carry_out(lake: Lake, publication: Publication) -> dict[str, Any]:
     tables = {}
     for contract in _DATA_TABLES:
         change = publication.changes.get(contract.path, Change())
+        table = lake.table(contract)
         if change.add or change.remove:
-            table = delta.commit(lake.storage, contract, change, publication.sequence, publication.run_id, publication.started_at)
-        else:
-            table = lake.table(contract)
+            delta.commit(table, contract, change, publication.sequence, publication.run_id, publication.started_at)
         tables[contract.path] = {"version": table.version(), "rows": delta.rows_and_bytes(table)[0]}
     stored = _store(lake, publication, tables)
     lake.storage.delete(list(publication.retired))
@@ -100,7 +99,7 @@ def _store(lake: Lake, publication: Publication, tables: Mapping[str, Any]) -> d
     }
     rows = pa.Table.from_pylist([row], RUNS.schema)
     staged = delta.stage(lake.storage, RUNS, f"part-{publication.run_id}", rows, {}, publication.started_at)
-    runs = delta.commit(lake.storage, RUNS, Change((staged,)), publication.sequence, publication.run_id, publication.started_at)
+    delta.commit(runs, RUNS, Change((staged,)), publication.sequence, publication.run_id, publication.started_at)
     delta.compact_if_scattered(runs, _MOST_RUN_FILES)
     return document
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable, PostCommitHookProperties, Schema
 from deltalake.exceptions import TableNotFoundError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
@@ -167,6 +167,8 @@ def _open(storage: Storage, contract: TableContract, version: int | None = None)
     return DeltaTable(_address(storage, contract), version=version, storage_options=_options(storage))
 
 
+# Certificates name versions of tables: their log is kept. (To look for expired entries would also cost more with each commit.)
+_HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 # Whoever opens a table reads its log from the last checkpoint on: a short way, however many runs there were.
 _CHECKPOINTS = {"delta.checkpointInterval": "10"}
 
@@ -186,19 +188,18 @@ def create_if_missing(storage: Storage, contract: TableContract) -> None:
         )
 
 
-def commit(storage: Storage, contract: TableContract, change: Change, sequence: int, run_id: str, now: datetime) -> DeltaTable:
-    """Make ``change`` part of the table in one Delta transaction, exactly once for a run; return the table as it is then.
+def commit(table: DeltaTable, contract: TableContract, change: Change, sequence: int, run_id: str, now: datetime) -> None:
+    """Make ``change`` part of the table, which is up to date, in one Delta transaction, exactly once for a run.
 
     A run that was killed after this commit and is carried on finds its own transaction id in the table and commits nothing.
     """
-    table = _open(storage, contract)
     properties = CommitProperties(
         custom_metadata={"leofric.run_id": run_id, "leofric.sequence": str(sequence)},
         app_transactions=[Transaction(APPLICATION, sequence)],
     )
     done = table.transaction_version(APPLICATION)
     if done is not None and done >= sequence:
-        return table
+        return
     gone = _remove_actions(table, change.remove, now)
     table.create_write_transaction(
         [*(file.action() for file in change.add), *gone],
@@ -206,9 +207,9 @@ def commit(storage: Storage, contract: TableContract, change: Change, sequence: 
         schema=contract.schema,
         partition_by=list(contract.partition_by),
         commit_properties=properties,
+        post_commithook_properties=_HOOKS,
     )
     table.update_incremental()
-    return table
 
 
 def _remove_actions(table: DeltaTable, paths: Iterable[str], now: datetime) -> list[RemoveAction]:

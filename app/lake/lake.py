@@ -1,7 +1,7 @@
 """A lake: its storage, its identity, its tables."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deltalake import DeltaTable
 
@@ -20,13 +20,25 @@ class Lake:
 
     storage: Storage
     key: bytes
+    _opened: dict[str, DeltaTable] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def table(self, contract: TableContract, version: int | None = None) -> DeltaTable:
-        """The table at a version, the newest if None."""
+        """The table at a version, the newest if None.
+
+        To open a table is to read its log from the last checkpoint on; one that is open already reads only what is new.
+        """
+        if version is None and contract.path in self._opened:
+            self._opened[contract.path].update_incremental()
+            return self._opened[contract.path]
         table = delta.open_table(self.storage, contract, version)
         if table is None:
             raise LakeNotFound(f"{self.storage.root} has no table {contract.path}")
+        if version is None:
+            self._opened[contract.path] = table
         return table
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"storage": self.storage, "key": self.key, "_opened": {}}
 
 
 def create(storage: Storage, fresh_key: bytes) -> Lake:

@@ -33,14 +33,17 @@ def steps(folder: Path, rows: int) -> dict[str, float]:
         ingested = ingest.ingest(run, source, known=frozenset())
         unit = Unit(0, ingested, ingested.parts[:1])
         parsed = next(bronze.blocks(run, unit))
-        typed = transaction.validate(parsed.columns).typed
+        validated = bronze.validated_block(run, unit, parsed)
+        accepted = bronze.checked(run, parsed, validated).filter(pa.array(~validated.rejected))
         block: dict[str, Callable[[], object]] = {
             "read and split the fields": lambda: next(bronze.blocks(run, unit)),
             "validate twelve columns": lambda: transaction.validate(parsed.columns),
-            "fingerprints": lambda: fingerprints(typed, run.lake.key),
+            "fingerprints": lambda: fingerprints(validated.typed, run.lake.key),
             "all of bronze": lambda: bronze.bronze(run, unit),
             "write a bronze file": lambda: _write(run, unit, BRONZE, parsed.columns, parsed.record_number),
-            "write a silver file": lambda: _write(run, unit, SILVER, typed, parsed.record_number),
+            "write a silver file": lambda: _write(
+                run, unit, SILVER, accepted.drop_columns("record_number"), accepted["record_number"].to_numpy()
+            ),
         }
         whole = _best(lambda: ingest.ingest(run, source, known=frozenset())) / sum(part.records for part in ingested.parts)
         return {"hash, keep and cut the file": whole * 1e9} | {name: _best(step) / parsed.records * 1e9 for name, step in block.items()}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 from app.contracts.lake import BRONZE, CHANNEL_DAILY, DUPLICATES, SILVER
 from app.contracts.table import TableContract
@@ -38,6 +39,13 @@ def stage(storage: Storage, name: str, channels: Sequence[str | None], day: str 
     return delta.stage(storage, CHANNEL_DAILY, name, rows, {"booking_date": day}, NOW)
 
 
+def commit(storage: Storage, change: Change, sequence: int, run_id: str, now: datetime) -> DeltaTable:
+    table = delta.open_table(storage, CHANNEL_DAILY)
+    assert table is not None
+    delta.commit(table, CHANNEL_DAILY, change, sequence, run_id, now)
+    return table
+
+
 def channels(storage: Storage, version: int | None = None) -> list[str]:
     table = delta.open_table(storage, CHANNEL_DAILY, version)
     assert table is not None
@@ -47,23 +55,23 @@ def channels(storage: Storage, version: int | None = None) -> list[str]:
 def test_staged_files_are_not_in_the_table_until_they_are_committed(storage: Storage) -> None:
     staged = stage(storage, "one", ["FPS"])
     assert channels(storage) == []
-    assert delta.commit(storage, CHANNEL_DAILY, Change((staged,)), 1, "r1", NOW).version() == 1
+    assert commit(storage, Change((staged,)), 1, "r1", NOW).version() == 1
     assert channels(storage) == ["FPS"]
 
 
 def test_a_commit_is_made_once_however_often_it_is_asked_for(storage: Storage) -> None:
     first, second = stage(storage, "one", ["FPS"]), stage(storage, "two", ["BACS"])
-    delta.commit(storage, CHANNEL_DAILY, Change((first,)), 1, "r1", NOW)
-    delta.commit(storage, CHANNEL_DAILY, Change((second,)), 2, "r2", NOW)
-    assert delta.commit(storage, CHANNEL_DAILY, Change((first,)), 1, "r1", NOW).version() == 2
+    commit(storage, Change((first,)), 1, "r1", NOW)
+    commit(storage, Change((second,)), 2, "r2", NOW)
+    assert commit(storage, Change((first,)), 1, "r1", NOW).version() == 2
     assert channels(storage) == ["BACS", "FPS"]
 
 
 def test_files_come_and_go_in_one_version(storage: Storage) -> None:
     old, other = stage(storage, "old", ["FPS"]), stage(storage, "other", ["CARD"], "2026-03-02")
-    delta.commit(storage, CHANNEL_DAILY, Change((old, other)), 1, "r1", NOW)
+    commit(storage, Change((old, other)), 1, "r1", NOW)
     new = stage(storage, "new", ["BACS"])
-    assert delta.commit(storage, CHANNEL_DAILY, Change((new,), (old.path,)), 2, "r2", NOW).version() == 2
+    assert commit(storage, Change((new,), (old.path,)), 2, "r2", NOW).version() == 2
     assert (channels(storage), channels(storage, 1)) == (["BACS", "CARD"], ["CARD", "FPS"])
 
 
@@ -132,7 +140,7 @@ def test_append_only_tables_say_so(tmp_path: Path, contract: TableContract, expe
 
 def test_rows_and_bytes_come_from_the_log(storage: Storage) -> None:
     staged = stage(storage, "one", ["FPS", "BACS"])
-    delta.commit(storage, CHANNEL_DAILY, Change((staged,)), 1, "r1", NOW)
+    commit(storage, Change((staged,)), 1, "r1", NOW)
     table = delta.open_table(storage, CHANNEL_DAILY)
     assert table is not None
     assert delta.rows_and_bytes(table) == (2, staged.size)
