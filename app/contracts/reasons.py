@@ -31,6 +31,7 @@ class Reason:
     specification: str
     example: str
     severity: Severity = Severity.REJECT
+    landing: bool = True  # False: of an identifier that no column of the landing contract has
 
 
 RFC4180 = "RFC 4180"
@@ -40,6 +41,11 @@ LANDING = "Landing contract v1"
 ISO8601 = "ISO 8601 / RFC 3339"
 ISO4217 = "ISO 4217"
 ISO3166 = "ISO 3166-1"
+STANDARD18 = "Pay.UK, Bacs file structures (Standard 18)"
+ISO9362 = "ISO 9362"
+ISO17442 = "ISO 17442-1"
+ISO18245 = "ISO 18245"
+BS7666 = "BS 7666-0"
 ISO13616 = "ISO 13616 and SWIFT IBAN registry v99"
 PAYUK = "Pay.UK, Validating account numbers"
 
@@ -120,6 +126,38 @@ REASONS = (
     Reason("country_unknown", "No country has this code.", ISO3166, "UK"),
     Reason("channel_unknown", "The channel is not one of the landing contract's.", LANDING, "PIGEON"),
     Reason("description_control", "The description holds a control or bidirectional character.", UNICODE, "a\\u202eb", Severity.WARN),
+    Reason(
+        "amount_channel_limit",
+        "The amount is larger than its channel could carry on that day.",
+        "Pay.UK, Faster Payment System transaction limits",
+        "1000000.01 GBP by FPS in 2026",
+        Severity.WARN,
+    ),
+    Reason(
+        "description_reference_characters",
+        "The reference of a Bacs or Faster Payment has a character that their sets do not have.",
+        STANDARD18,
+        "rent (June)",
+        Severity.WARN,
+    ),
+    Reason(
+        "description_reference_length",
+        "The reference of a Bacs or Faster Payment is longer than 18 characters.",
+        STANDARD18,
+        "STANDING ORDER JUNE 2026",
+        Severity.WARN,
+    ),
+    # Identifiers of other feeds: checked by the same kind of function, and in no column of the landing contract
+    Reason("bic_format", "The BIC holds something other than capital letters and digits.", ISO9362, "nwbkgb2l", landing=False),
+    Reason("bic_length", "The BIC does not have eight or eleven characters.", ISO9362, "NWBKGB2", landing=False),
+    Reason("bic_country", "No country has the code in the BIC.", ISO9362, "NWBKUK2L", landing=False),
+    Reason("bic_test", "The BIC is a test BIC.", ISO9362, "NWBKGB20", Severity.WARN, landing=False),
+    Reason("lei_format", "The LEI is not capital letters and digits with two digits at the end.", ISO17442, "lei", landing=False),
+    Reason("lei_length", "The LEI does not have twenty characters.", ISO17442, "213800WAVVOPS85N22", landing=False),
+    Reason("lei_checksum", "The LEI's check digits are wrong.", ISO17442, "213800WAVVOPS85N2201", landing=False),
+    Reason("mcc_format", "The merchant category code is not four digits.", ISO18245, "541", landing=False),
+    Reason("mcc_unknown", "No merchant category has this code.", ISO18245, "0001", landing=False),
+    Reason("postcode_format", "The postcode is not written as UK postcodes are.", BS7666, "CV1 5F", landing=False),
 )
 
 CODES = tuple(reason.code for reason in REASONS)

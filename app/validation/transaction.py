@@ -26,6 +26,7 @@ from app.validation import (
     iban,
     modulus,
     parties,
+    scheme,
     sort_code,
     timestamp,
     transaction_id,
@@ -48,6 +49,9 @@ RULES = (
     "channel",
     "country",
     "description",
+    "channel_limit",
+    "reference_characters",
+    "reference_length",
 )
 _REJECTS = np.array([False, *(reason.severity is Severity.REJECT for reason in REASONS)])
 _REASON_TYPE = pa.list_(pa.field("element", pa.string()))
@@ -98,6 +102,8 @@ def validate(columns: pa.Table, zone: str | None = None, weights: WeightTable | 
     codes["channel"] = channel.check(texts["channel"])
     codes["country"] = country.check(texts["country"])
     codes["description"] = description.check(texts["description"])
+    codes["channel_limit"] = scheme.check_limit(texts["channel"], texts["currency"], amount_minor, instants.booking_date)
+    codes["reference_characters"], codes["reference_length"] = scheme.check_reference(texts["channel"], texts["description"])
     payer, payee = parties.derive(own, other, other_iban, amount_minor)
 
     in_order = tuple(codes[rule] for rule in RULES)

@@ -111,5 +111,5 @@ def planted() -> frozenset[str]:
 
 
 def due() -> frozenset[str]:
-    """Every reason to reject a record."""
-    return frozenset(reason.code for reason in REASONS if reason.severity is Severity.REJECT)
+    """Every reason to reject a record of the landing contract."""
+    return frozenset(reason.code for reason in REASONS if reason.severity is Severity.REJECT and reason.landing)
