@@ -21,6 +21,8 @@ from app.reference import table
 ALGORITHMS = ("MOD10", "MOD11", "DBLAL")
 EXCEPTIONS = range(1, 15)
 WEIGHTS = 14
+MOST_WEIGHT = 999  # products fit sixteen bits
+MOST_DBLAL_WEIGHT = 11  # products have two digits
 _SORT_CODES = 1_000_000
 _LINE = re.compile(r"(\d{6}) +(\d{6}) +(\w+) +(.*?) *$", re.ASCII)
 _PAIR = re.compile(r"(\d{6}) +(\d{6}) *", re.ASCII)
@@ -34,7 +36,7 @@ class WeightTable:
     version: str  # what its owner calls it
     sha256: str  # of both files, one after the other
     algorithm: npt.NDArray[np.int8]  # of each row, a place in ALGORITHMS
-    weights: npt.NDArray[np.int16]  # of each row, fourteen
+    weights: npt.NDArray[np.int16]  # of each row sixteen: u to z, two zeros, a to h, as the digits lie in two words of eight bytes
     exception: npt.NDArray[np.int8]  # of each row; 0 is none
     rows: npt.NDArray[np.int16]  # of each sort code (1,000,000 x 2), the first and second row, or -1
     substitute: npt.NDArray[np.int32]  # of each sort code, the one that takes its place in exception 5; else itself
@@ -69,7 +71,7 @@ def parse(valacdos: bytes, scsubtab: bytes, version: str) -> WeightTable:
             raise _wrong("valacdos", number, f"is the third row for sort code {full:06d}; a sort code has at most two")
         span[np.arange(len(span)), (span[:, 0] >= 0).astype(np.int64)] = len(algorithm)
         algorithm.append(ALGORITHMS.index(algorithm_name))
-        weights.append(numbers[:WEIGHTS])
+        weights.append([*numbers[:6], 0, 0, *numbers[6:WEIGHTS]])
         exception.append(numbers[WEIGHTS] if len(numbers) > WEIGHTS else 0)
     if not algorithm:
         raise UsageError("valacdos: the file has no rows; download it again from Pay.UK")
@@ -114,8 +116,10 @@ def _row(line: str, number: int) -> tuple[str, str, str, list[int]]:
     numbers = [int(word) for word in words]
     if len(numbers) > WEIGHTS and numbers[WEIGHTS] not in EXCEPTIONS:
         raise _wrong("valacdos", number, f"has exception {numbers[WEIGHTS]}; this version knows 1 to 14: get a newer Leofric")
-    if algorithm == "DBLAL" and min(numbers[:WEIGHTS]) < 0:
-        raise _wrong("valacdos", number, "has a negative weight, whose product has no digits to add up (DBLAL)")
+    if algorithm == "DBLAL" and not 0 <= min(numbers[:WEIGHTS]) <= max(numbers[:WEIGHTS]) <= MOST_DBLAL_WEIGHT:
+        raise _wrong("valacdos", number, f"has a weight that is not 0 to {MOST_DBLAL_WEIGHT}, as those of DBLAL are")
+    if max(map(abs, numbers[:WEIGHTS])) > MOST_WEIGHT:
+        raise _wrong("valacdos", number, f"has a weight beyond {MOST_WEIGHT}")
     return first, last, algorithm, numbers
 
 

@@ -1,6 +1,7 @@
 """IBANs of the counterparty, and whether a GB one names the same account as the columns beside it."""
 
 from functools import cache
+from string import ascii_uppercase, digits
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,9 @@ from app.contracts.reasons import Codes, fault_numbers
 from app.jit import inlined, kernel
 from app.reference.ibans import LENGTH_MAX, iban_structures
 from app.validation.account_number import Account
+from app.vector import CHUNK, ZEROS, are_digits, copy, number_of_digits, word_at
+
+_Words = npt.NDArray[np.uint64]
 
 _FORMAT = 1
 _COUNTRY = 2
@@ -31,7 +35,7 @@ def check(text: Text) -> tuple[Text, Codes]:
     and ASCII digits only: no case is folded. National check digits inside the BBAN are no part of ISO 13616 and not checked.
     """
     rows = len(text)
-    out = Text(np.empty(len(text.data) + 1, dtype=np.uint8), np.zeros(rows + 1, dtype=np.int32))
+    out = Text(np.empty(len(text.data) + CHUNK, dtype=np.uint8), np.zeros(rows + 1, dtype=np.int32))
     codes = np.zeros(rows, dtype=np.uint8)
     faults = fault_numbers("counterparty_iban", "format", "country", "length", "structure", "checksum")
     _check(text.data, text.offsets, *_structures(), faults, out.data, out.offsets, codes)
@@ -103,8 +107,9 @@ def _append(data: Bytes, begin: int, end: int, out: Bytes, to: int) -> int:
 
 
 @cache
-def _structures() -> tuple[npt.NDArray[np.int16], Bytes, Bytes]:
-    """For each pair of letters its country's row or -1; and for each country the length, and what each character may be."""
+def _structures() -> tuple[npt.NDArray[np.int16], Bytes, Bytes, _Words]:
+    """For each pair of letters its country's row or -1; for each country the length, what each character may be, and, by bit, which
+    may be digits."""
     structures = iban_structures()
     rows = np.full(26 * 26, -1, dtype=np.int16)
     lengths = np.array([structure.length for structure in structures], dtype=np.uint8)
@@ -113,7 +118,8 @@ def _structures() -> tuple[npt.NDArray[np.int16], Bytes, Bytes]:
         first, second = (ord(letter) - ord("A") for letter in structure.country)
         rows[first * 26 + second] = row
         classes[row, : structure.length] = [_LETTER, _LETTER, _DIGIT, _DIGIT, *(_CLASSES[kind] for kind in structure.bban)]
-    return rows, lengths, classes
+    places = np.uint64(1) << np.arange(LENGTH_MAX, dtype=np.uint64)
+    return rows, lengths, classes, ((classes & _DIGIT != 0) * places).sum(axis=1, dtype=np.uint64)
 
 
 @kernel
@@ -123,6 +129,7 @@ def _check(
     country_rows: npt.NDArray[np.int16],
     lengths: Bytes,
     classes: Bytes,
+    may_be_digits: _Words,
     faults: Codes,
     out: Bytes,
     out_offsets: Offsets,
@@ -130,9 +137,14 @@ def _check(
 ) -> None:
     used = 0
     for row in range(codes.size):
-        if offsets[row] < offsets[row + 1]:
-            length = _copy_electronic(data, offsets[row], offsets[row + 1], out, used)
-            fault = _fault(out, used, length, country_rows, lengths, classes)
+        start, end = offsets[row], offsets[row + 1]
+        if start < end:
+            if end - start > 4 and data[start + 4] == 32:
+                length = _copy_electronic(data, start, end, out, used)
+            else:
+                length = end - start
+                copy(data, start, length, out, used)
+            fault = _fault(out, used, length, country_rows, lengths, classes, may_be_digits)
             codes[row] = faults[fault]
             if fault == 0:
                 used += length
@@ -142,12 +154,11 @@ def _check(
 @inlined
 def _copy_electronic(data: Bytes, start: int, end: int, out: Bytes, used: int) -> int:
     """Write the IBAN without the spaces of the paper form; its length, or -1 if spaces stand elsewhere than there."""
-    paper = end - start > 4 and data[start + 4] == 32
-    if paper and data[end - 1] == 32:
+    if data[end - 1] == 32:
         return -1
     length = 0
     for at in range(start, end):
-        between = paper and (at - start) % 5 == 4
+        between = (at - start) % 5 == 4
         if between != (data[at] == 32):
             return -1
         if not between:
@@ -156,42 +167,63 @@ def _copy_electronic(data: Bytes, start: int, end: int, out: Bytes, used: int) -
     return length
 
 
+def _tables() -> tuple[Bytes, Bytes]:
+    """For each byte, the number that it stands for (A being 10), and its kind (0: neither digit nor capital letter)."""
+    value, kind = (np.zeros(256, dtype=np.uint8) for _ in range(2))
+    for number, character in enumerate(digits + ascii_uppercase):
+        value[ord(character)] = number
+        kind[ord(character)] = _DIGIT if number < 10 else _LETTER
+    return value, kind
+
+
+_VALUE, _KIND = _tables()
+
+
 @inlined
-def _fault(out: Bytes, start: int, length: int, country_rows: npt.NDArray[np.int16], lengths: Bytes, classes: Bytes) -> int:
+def _fault(
+    out: Bytes, start: int, length: int, country_rows: npt.NDArray[np.int16], lengths: Bytes, classes: Bytes, may_be_digits: _Words
+) -> int:
     if length < 5 or length > LENGTH_MAX:
         return _FORMAT
-    remainder = 0
-    wrong = False
-    # The first four characters count last: start with the fifth, and go round.
-    for i in range(length):
-        position = i + 4 if i + 4 < length else i + 4 - length
-        value, kind = _value(out[start + position])
-        wrong |= kind == 0 or (position < 2 and kind != _LETTER) or (2 <= position < 4 and kind != _DIGIT)
-        remainder = remainder * (100 if kind == _LETTER else 10) + value
-        if remainder > 10**15:
-            remainder %= 97
+    first, second = _KIND[out[start]], _KIND[out[start + 1]]
+    wrong = first != _LETTER or second != _LETTER or _KIND[out[start + 2]] != _DIGIT or _KIND[out[start + 3]] != _DIGIT
+    row = np.int64(-1)
+    if not wrong:
+        row = np.int64(country_rows[(int(out[start]) - 65) * 26 + (int(out[start + 1]) - 65)])
+    expected = row if row >= 0 else np.int64(0)
+    remainder = np.uint64(0)
+    strange = False
+    i = 4  # the first four characters count last
+    while i < length:
+        if i + 8 <= length:
+            word = word_at(out, start + i) ^ np.uint64(ZEROS)
+            if are_digits(word):
+                if remainder >= np.uint64(10**9):
+                    remainder %= np.uint64(97)
+                remainder = remainder * np.uint64(10**8) + number_of_digits(word)
+                strange |= (may_be_digits[expected] >> np.uint64(i)) & np.uint64(0xFF) != np.uint64(0xFF)
+                i += 8
+                continue
+        byte = out[start + i]
+        kind = _KIND[byte]
+        wrong |= kind == 0
+        strange |= kind & classes[expected, i] == 0
+        remainder = remainder * np.uint64(100 if kind == _LETTER else 10) + np.uint64(_VALUE[byte])
+        if remainder >= np.uint64(10**15):
+            remainder %= np.uint64(97)
+        i += 1
     if wrong:
         return _FORMAT
-    row = country_rows[(int(out[start]) - 65) * 26 + (int(out[start + 1]) - 65)]
     if row < 0:
         return _COUNTRY
     if length != lengths[row]:
         return _LENGTH
-    for i in range(4, length):
-        if _value(out[start + i])[1] & classes[row, i] == 0:
-            return _STRUCTURE
-    check_digits = (int(out[start + 2]) - 48) * 10 + (int(out[start + 3]) - 48)
-    return 0 if remainder % 97 == 1 and 2 <= check_digits <= 98 else _CHECKSUM
-
-
-@inlined
-def _value(byte: int) -> tuple[int, int]:
-    """The number that a character stands for, A being 10, and its kind (0: neither digit nor capital letter)."""
-    if 48 <= byte <= 57:
-        return int(byte) - 48, _DIGIT
-    if 65 <= byte <= 90:
-        return int(byte) - 55, _LETTER
-    return 0, 0
+    if strange:
+        return _STRUCTURE
+    check_digits = np.uint64(_VALUE[out[start + 2]]) * np.uint64(10) + np.uint64(_VALUE[out[start + 3]])
+    country = np.uint64(_VALUE[out[start]]) * np.uint64(100) + np.uint64(_VALUE[out[start + 1]])
+    remainder = (remainder % np.uint64(97) * np.uint64(1_000_000) + country * np.uint64(100) + check_digits) % np.uint64(97)
+    return 0 if remainder == np.uint64(1) and np.uint64(2) <= check_digits <= np.uint64(98) else _CHECKSUM
 
 
 @kernel

@@ -11,24 +11,24 @@ import numpy.typing as npt
 from app.columns import Bytes, Offsets, Text
 from app.jit import inlined, kernel
 from app.reference.modulus import WeightTable
+from app.vector import ZEROS, are_digits, weighted_sum, weighted_tens, word_at
 
 VALID, INVALID, NOT_CHECKED = 0, 1, 2
 RESULTS = ("valid", "invalid", "not_checked")
 
 Results = npt.NDArray[np.uint8]
-_Digits = npt.NDArray[np.int64]
 
 _DBLAL = 2
-_DIGITS = 14
-_A, _B, _C, _G, _H = 6, 7, 8, 12, 13
-_TO_B = 8  # u to b: the first eight digits
-
-# Exception 2 has weights of its own where a is not 0: these where g is not 9 …
-_EXCEPTION_2 = np.array([0, 0, 1, 2, 5, 3, 6, 4, 8, 7, 10, 9, 3, 1], dtype=np.int16)
-# … and these where it is.
-_EXCEPTION_2_G_9 = np.array([0, 0, 0, 0, 0, 0, 0, 0, 8, 7, 10, 9, 3, 1], dtype=np.int16)
+_A, _B, _C, _G, _H = 0, 1, 2, 6, 7  # places in an account number
+# Exception 2 has weights of its own where a is not 0: the first row where g is not 9, the second where it is.
+_EXCEPTION_2 = np.array(
+    [[0, 0, 1, 2, 5, 3, 0, 0, 6, 4, 8, 7, 10, 9, 3, 1], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 7, 10, 9, 3, 1]], dtype=np.int16
+)
 _EXCEPTION_8_SORT_CODE = 90126
 _EXCEPTION_9_SORT_CODE = 309634
+
+# Fourteen digits are two words of a byte a digit, the first digit lowest: u v w x y z, and a b c d e f g h.
+_SIX = 0x0000FFFFFFFFFFFF
 
 
 def check(sort_code: Text, account_number: Text, table: WeightTable | None) -> Results:
@@ -63,59 +63,65 @@ def _check(
     substitute: npt.NDArray[np.int32],
     results: Results,
 ) -> None:
-    digits = np.empty(_DIGITS, dtype=np.int64)
-    scratch = np.empty(_DIGITS, dtype=np.int64)
     for i in range(results.size):
-        if not _read(data, offsets, i, digits):
+        begin, number_begin = offsets[0][i], offsets[1][i]
+        if offsets[0][i + 1] - begin != 6 or offsets[1][i + 1] - number_begin != 8:
             continue
-        sort_code = _number(digits)
-        first = rows[sort_code, 0]
+        branch = _six(data[0], begin) ^ np.uint64(ZEROS & _SIX)
+        account = word_at(data[1], number_begin) ^ np.uint64(ZEROS)
+        if not are_digits(branch) or not are_digits(account):
+            continue
+        sort_code = _number(branch)
+        first, second = rows[sort_code, 0], rows[sort_code, 1]
         if first < 0:
             continue
-        second = rows[sort_code, 1]
-        if _foreign_currency(digits, exception[first], exception[second] if second >= 0 else 0):
-            continue
-        passes = _passes(digits, scratch, sort_code, algorithm[first], weights[first], exception[first], substitute)
+        one = exception[first]
+        two = exception[second] if second >= 0 else 0
+        if (one == 6 or two == 6) and 4 <= _digit(account, _A) <= 8 and _digit(account, _G) == _digit(account, _H):
+            continue  # an account in a foreign currency
+        passes = _passes(branch, account, sort_code, algorithm[first], weights, first, one, substitute)
         if second >= 0:
-            if _either(exception[first], exception[second]):
+            if _either(one, two):
                 again = not passes
             else:
-                again = passes and not (exception[second] == 3 and (digits[_C] == 6 or digits[_C] == 9))
+                again = passes and not (two == 3 and (_digit(account, _C) == 6 or _digit(account, _C) == 9))
             if again:
-                passes = _passes(digits, scratch, sort_code, algorithm[second], weights[second], exception[second], substitute)
+                passes = _passes(branch, account, sort_code, algorithm[second], weights, second, two, substitute)
         results[i] = VALID if passes else INVALID
 
 
 @inlined
-def _read(data: tuple[Bytes, Bytes], offsets: tuple[Offsets, Offsets], row: int, digits: _Digits) -> bool:
-    """The fourteen digits of a row; False if they are not six and eight."""
-    sort_code, number = data
-    sort_code_at, number_at = offsets[0][row], offsets[1][row]
-    if offsets[0][row + 1] - sort_code_at != 6 or offsets[1][row + 1] - number_at != 8:
-        return False
-    good = True
+def _six(data: Bytes, at: int) -> np.uint64:
+    """Six bytes as a word."""
+    if at + 8 <= data.size:
+        return word_at(data, at) & np.uint64(_SIX)
+    word = np.uint64(0)
     for i in range(6):
-        digits[i] = int(sort_code[sort_code_at + i]) - 48
-        good &= 0 <= digits[i] <= 9
-    for i in range(8):
-        digits[6 + i] = int(number[number_at + i]) - 48
-        good &= 0 <= digits[6 + i] <= 9
-    return good
+        word |= np.uint64(data[at + i]) << np.uint64(8 * i)
+    return word
 
 
 @inlined
-def _number(digits: _Digits) -> int:
-    """The sort code as a number."""
-    number = 0
-    for i in range(6):
-        number = number * 10 + digits[i]
-    return number
+def _digit(word: np.uint64, place: int) -> int:
+    return int((word >> np.uint64(8 * place)) & np.uint64(0xFF))
 
 
 @inlined
-def _foreign_currency(digits: _Digits, first: int, second: int) -> bool:
-    """Exception 6: a is 4 to 8 and g equals h."""
-    return (first == 6 or second == 6) and 4 <= digits[_A] <= 8 and digits[_G] == digits[_H]
+def _number(word: np.uint64) -> int:
+    """The six digits as a number: first pairs, then all."""
+    pairs = (word * np.uint64(10) + (word >> np.uint64(8))) & np.uint64(0x000000FF00FF00FF)
+    high, middle = pairs & np.uint64(0xFF), (pairs >> np.uint64(16)) & np.uint64(0xFF)
+    return int(high * np.uint64(10_000) + middle * np.uint64(100) + (pairs >> np.uint64(32)))
+
+
+@inlined
+def _word_of(sort_code: int) -> np.uint64:
+    """A sort code's digits."""
+    word = np.uint64(0)
+    for _ in range(6):
+        word = word << np.uint64(8) | np.uint64(sort_code % 10)
+        sort_code //= 10
+    return word
 
 
 @inlined
@@ -126,74 +132,56 @@ def _either(first: int, second: int) -> bool:
 
 @inlined
 def _passes(
-    given: _Digits,
-    digits: _Digits,
+    branch: np.uint64,
+    account: np.uint64,
     sort_code: int,
     algorithm: int,
     weights: npt.NDArray[np.int16],
+    row: int,
     exception: int,
     substitute: npt.NDArray[np.int32],
 ) -> bool:
-    """One check: ``digits`` is room for the digits as the exception changes them."""
-    for i in range(_DIGITS):
-        digits[i] = given[i]
-    if exception == 5:
-        _put(digits, substitute[sort_code])
+    """One check."""
+    if exception == 0:
+        return _remainder(_total(branch, account, weights, row, algorithm), algorithm) == 0
+    a, b, g, h = _digit(account, _A), _digit(account, _B), _digit(account, _G), _digit(account, _H)
+    kept = account
+    if exception == 5 and substitute[sort_code] != sort_code:
+        branch = _word_of(substitute[sort_code])
     elif exception == 8:
-        _put(digits, _EXCEPTION_8_SORT_CODE)
+        branch = _word_of(_EXCEPTION_8_SORT_CODE)
     elif exception == 9:
-        _put(digits, _EXCEPTION_9_SORT_CODE)
-    begin = 0
-    if digits[_G] == 9 and (exception == 7 or (exception == 10 and (digits[_A] == 0 or digits[_A] == 9) and digits[_B] == 9)):
-        begin = _TO_B
-    used = weights
-    if exception == 2 and digits[_A] != 0:
-        used = _EXCEPTION_2_G_9 if digits[_G] == 9 else _EXCEPTION_2
-    total = _total(digits, used, begin, algorithm == _DBLAL)
-    modulus = 11 if algorithm == 1 else 10
+        branch = _word_of(_EXCEPTION_9_SORT_CODE)
+    elif g == 9 and (exception == 7 or (exception == 10 and (a == 0 or a == 9) and b == 9)):
+        branch = np.uint64(0)  # no weight from u to b counts
+        kept = account & ~np.uint64(0xFFFF)
+    if exception == 2 and a != 0:
+        total = weighted_sum(branch, kept, _EXCEPTION_2, 1 if g == 9 else 0)
+    else:
+        total = _total(branch, kept, weights, row, algorithm)
     if exception == 1:
         total += 27
-    remainder = total % modulus
+    remainder = _remainder(total, algorithm)
     if exception == 4:
-        return bool(remainder == 10 * digits[_G] + digits[_H])
+        return bool(remainder == 10 * g + h)
     if exception == 5:
-        check_digit = digits[_H] if algorithm == _DBLAL else digits[_G]
-        if remainder == 0:
-            return bool(check_digit == 0)
-        return not (algorithm == 1 and remainder == 1) and modulus - remainder == check_digit
+        check_digit = h if algorithm == _DBLAL else g
+        modulus = 11 if algorithm == 1 else 10
+        return bool(check_digit == 0 if remainder == 0 else not (algorithm == 1 and remainder == 1) and modulus - remainder == check_digit)
     if exception == 14 and remainder != 0:
-        return _passes_14(digits, used, modulus)
+        # The second attempt: h is 0, 1 or 9, and what is left of it is checked behind a 0.
+        return (h == 0 or h == 1 or h == 9) and _remainder(_total(branch, account << np.uint64(8), weights, row, algorithm), algorithm) == 0
     return remainder == 0
 
 
 @inlined
-def _put(digits: _Digits, sort_code: int) -> None:
-    """Replace the sort code."""
-    for i in range(6):
-        digits[5 - i] = sort_code % 10
-        sort_code //= 10
+def _total(branch: np.uint64, account: np.uint64, weights: npt.NDArray[np.int16], row: int, algorithm: int) -> int:
+    """The sum of the products, or of their digits: tens count once instead of ten times."""
+    total = weighted_sum(branch, account, weights, row)
+    return total - 9 * weighted_tens(branch, account, weights, row) if algorithm == _DBLAL else total
 
 
 @inlined
-def _total(digits: _Digits, weights: npt.NDArray[np.int16], begin: int, alternate: bool) -> int:
-    """The sum of the products, or of their digits."""
-    total = 0
-    for i in range(begin, _DIGITS):
-        product = digits[i] * np.int64(weights[i])
-        if alternate:
-            while product >= 10:
-                total += product % 10
-                product //= 10
-        total += product
-    return total
-
-
-@inlined
-def _passes_14(digits: _Digits, weights: npt.NDArray[np.int16], modulus: int) -> bool:
-    """Exception 14, second attempt: h is 0, 1 or 9, and what is left of it is checked behind a 0."""
-    if digits[_H] != 0 and digits[_H] != 1 and digits[_H] != 9:
-        return False
-    for i in range(_H, _A, -1):
-        digits[i] = digits[i - 1]
-    digits[_A] = 0
-    return _total(digits, weights, 0, False) % modulus == 0
+def _remainder(total: int, algorithm: int) -> int:
+    # By a constant: division by a variable takes ten times as long.
+    return total % 11 if algorithm == 1 else total % 10

@@ -70,10 +70,12 @@ def damaged(draw: st.DrawFn) -> str:
 
 @given(damaged() | st.text(alphabet="GBDEFR0123456789", max_size=36))
 @example("GB29NWBK60161331926819")
+@example("BY86c00000000000000000000000")
 @example("BR1800360305000010009795493C1")
 def test_texts_without_blanks_agree_with_schwifty(written: str) -> None:
     if written[:2] in COUNTRIES - {"BR"}:
-        assert (codes_of(written) == [None]) == schwifty_takes(written)
+        # schwifty takes small letters for capital ones; ISO 13616 has capital letters only.
+        assert (codes_of(written) == [None]) == (schwifty_takes(written) and not any("a" <= character <= "z" for character in written))
     else:
         # schwifty also knows countries that use IBANs without being in the registry, and the form that Brazil's bank codes get
         # after release 99 (8!c for 8!n, 1!c for 1!a): there we are the stricter.

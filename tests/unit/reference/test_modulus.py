@@ -26,7 +26,7 @@ def test_the_table_that_ships_is_the_one_that_its_generator_makes() -> None:
 def test_a_row_has_its_range_weights_and_exception() -> None:
     table = modulus.parse(b"070116 070118 MOD11    0    0    7    6    5    8    9    4    5    6    7    8    9   -1   12\r\n", b"", "v")
     assert table.rows[70115:70120].tolist() == [[-1, -1], [0, -1], [0, -1], [0, -1], [-1, -1]]
-    assert table.weights.tolist() == [[0, 0, 7, 6, 5, 8, 9, 4, 5, 6, 7, 8, 9, -1]]
+    assert table.weights.tolist() == [[0, 0, 7, 6, 5, 8, 0, 0, 9, 4, 5, 6, 7, 8, 9, -1]]
     assert (table.exception.tolist(), table.size) == ([12], 1)
 
 
@@ -55,7 +55,9 @@ def test_no_array_can_be_written_to() -> None:
         (GOOD.replace(" 1\n", " 1 1 1\n"), "", "16 words after the algorithm"),
         (GOOD.replace(" 1\n", " x\n"), "", "14 words after the algorithm"),
         (GOOD.replace("\n", " 15\n"), "", "exception 15"),
-        (GOOD.replace("MOD11 1", "DBLAL -1"), "", "negative weight"),
+        (GOOD.replace("MOD11 1", "DBLAL -1"), "", "weight that is not 0 to 11"),
+        (GOOD.replace("MOD11 1", "DBLAL 12"), "", "weight that is not 0 to 11"),
+        (GOOD.replace("MOD11 1", "MOD11 1000"), "", "weight beyond 999"),
         (GOOD * 3, "", "line 3 is the third row for sort code 990000"),
         (GOOD, "990000\n", "scsubtab: line 1 is not two sort codes"),
         (GOOD, "990000 99000x\n", "scsubtab: line 1"),
