@@ -157,6 +157,22 @@ REASONS = (
     Reason("lei_checksum", "The LEI's check digits are wrong.", ISO17442, "213800WAVVOPS85N2201", landing=False),
     Reason("mcc_format", "The merchant category code is not four digits.", ISO18245, "541", landing=False),
     Reason("mcc_unknown", "No merchant category has this code.", ISO18245, "0001", landing=False),
+    Reason(
+        "roll_number_format",
+        "The roll number is not 1 to 18 capital letters, digits, spaces, full stops, solidi and hyphens.",
+        STANDARD18,
+        "cxj_k6",
+        Severity.WARN,
+        landing=False,
+    ),
+    Reason(
+        "roll_number_society",
+        "The roll number is not written as the society's are.",
+        "Bacs, Crediting and debiting building society accounts",
+        "12345 at Dudley Building Society",
+        Severity.WARN,
+        landing=False,
+    ),
     Reason("postcode_format", "The postcode is not written as UK postcodes are.", BS7666, "CV1 5F", landing=False),
 )
 
