@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from app.errors import UsageError
 from pipelines.sample import accounts, defects, files, payments, truth, typologies
-from pipelines.sample.draft import DUPLICATE, QUARANTINED, Draft, Finished
+from pipelines.sample.draft import ACCEPTED, DUPLICATE, QUARANTINED, Draft, Finished
 
 _ENDINGS = (".csv", ".parquet", ".ndjson", ".csv.gz", ".ndjson.zst")
 _DEFECTIVE = 0.003  # share of records
@@ -43,7 +43,7 @@ def write(folder: Path, rows: int = 200_000, seed: int = 7, days: int = 7, first
     """
     if days < typologies.LEAST_DAYS:
         raise UsageError(f"{days} days: the planted typologies need at least {typologies.LEAST_DAYS}")
-    seeds = [np.random.default_rng(seed) for seed in np.random.SeedSequence(seed).spawn(5)]
+    seeds = [np.random.default_rng(seed) for seed in np.random.SeedSequence(seed).spawn(6)]
     society = accounts.society(seeds[0], rows)
     instances = min(max(rows // 50_000, 2), _MOST_INSTANCES)
     plants, members = typologies.plant(seeds[1], society, first_day, days, instances)
@@ -51,11 +51,12 @@ def write(folder: Path, rows: int = 200_000, seed: int = 7, days: int = 7, first
     drafts = _drafts(pa.concat_tables([everyday, plants]).sort_by("booked"), first_day, days)
     _plant_defects(seeds[3], drafts, rows)
     _plant_repeats(seeds[4], drafts)
+    warnings = _plant_warnings(seeds[5], drafts, rows)
     finished = [draft.finish() for draft in [_branch(first_day), *drafts]]
     folder.mkdir(parents=True, exist_ok=True)
     for index, file in enumerate(finished):
         (folder / file.name).write_bytes(_bytes(file, index))
-    truth.write(folder / "ground_truth", finished, members)
+    truth.write(folder / "ground_truth", finished, members, warnings)
     truth.write_modulus_table(folder / "ground_truth" / "modulus")
     return Written(tuple(folder / file.name for file in finished), sum(file.records for file in finished))
 
@@ -99,6 +100,20 @@ def _plant_defects(rng: np.random.Generator, drafts: list[Draft], rows: int) -> 
                 record |= {"transaction_id": f"R{number:07d}", "timestamp": "2026-06-01T10:00:00Z", "amount": "12.34"}
                 draft.raw.append((at, kind.make(record), kind.reason))
                 number += 1
+
+
+def _plant_warnings(rng: np.random.Generator, drafts: list[Draft], rows: int) -> list[tuple[str, str]]:
+    """Payments that are accepted with a warning: the transaction id and the reason of each."""
+    planted: list[tuple[str, str]] = []
+    for number in range(max(1, round(rows * _DEFECTIVE / len(defects.FIELD_DEFECTS)))):
+        for reason, changes in defects.WARNINGS.items():
+            draft, at = _somewhere(rng, drafts)
+            identifier = f"W{number:04d}{len(planted):04d}"
+            row = _plain(identifier, int(draft.payments["booked"][at].as_py()), dict(changes))
+            row["amount_minor"] = int(str(row["amount_minor"]))
+            draft.extras.append((at, row, ACCEPTED, ()))
+            planted.append((identifier, reason))
+    return planted
 
 
 def _somewhere(rng: np.random.Generator, drafts: list[Draft]) -> tuple[Draft, int]:

@@ -1,4 +1,4 @@
-"""Planted defects: for every reason to reject a record, how a landing file comes to have one.
+"""Planted defects: for every reason to reject a record or to warn of it, how a landing file comes to have one.
 
 A field defect is a plain payment with some fields changed; a raw defect is bytes that stand for a record. Each has exactly the
 reasons that are listed with it.
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.contracts.landing import NAMES
-from app.contracts.reasons import REASONS, Severity
+from app.contracts.reasons import REASONS
 
 Record = dict[str, str]
 
@@ -67,6 +67,13 @@ FIELD_DEFECTS: dict[str, Mapping[str, str]] = {
     "country_unknown": {"country": "UK"},
     "channel_unknown": {"channel": "PIGEON"},
 }
+# By reason: a change after which a payment is accepted with this warning, and no other.
+WARNINGS: dict[str, Mapping[str, str]] = {
+    "description_control": {"channel": "CARD", "description": "refund\u202e0005"},
+    "amount_channel_limit": {"amount_minor": "-125000000", "description": "COMPLETION"},
+    "description_reference_characters": {"description": "Rent (June)"},
+    "description_reference_length": {"channel": "BACS", "description": "STANDING ORDER RENT"},
+}
 # These need a source whose naive timestamps have a declared zone: the branch file is one.
 BRANCH_DEFECTS: dict[str, Mapping[str, str]] = {
     "timestamp_nonexistent_local": {"timestamp": "2026-03-29T01:30:00"},
@@ -107,9 +114,9 @@ CONFLICT = "transaction_id_conflict"  # planted as a second record with the same
 def planted() -> frozenset[str]:
     """Every reason that is planted somewhere."""
     raw = {defect.reason for defect in (*CSV_DEFECTS, *NDJSON_DEFECTS)}
-    return frozenset({*FIELD_DEFECTS, *BRANCH_DEFECTS, *raw, CONFLICT})
+    return frozenset({*FIELD_DEFECTS, *BRANCH_DEFECTS, *WARNINGS, *raw, CONFLICT})
 
 
 def due() -> frozenset[str]:
-    """Every reason to reject a record of the landing contract."""
-    return frozenset(reason.code for reason in REASONS if reason.severity is Severity.REJECT and reason.landing)
+    """Every reason to reject a record of the landing contract, or to warn of it."""
+    return frozenset(reason.code for reason in REASONS if reason.landing)

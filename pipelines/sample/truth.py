@@ -17,13 +17,14 @@ from pipelines.sample.draft import ACCEPTED, DUPLICATE, Finished
 Members = Sequence[tuple[str, str, int]]
 
 
-def write(folder: Path, files: Sequence[Finished], members: Members) -> None:
-    """Write typologies.csv, labels.csv, defects.csv, duplicates.csv and expected.json."""
+def write(folder: Path, files: Sequence[Finished], members: Members, warnings: Sequence[tuple[str, str]]) -> None:
+    """Write typologies.csv, labels.csv, defects.csv, warnings.csv, duplicates.csv and expected.json."""
     folder.mkdir(parents=True, exist_ok=True)
     _csv(folder / "typologies.csv", ("transaction_id", "typology", "instance"), members)
     _labels(folder / "labels.csv", files, members)
     faults = [(file.name, number, ";".join(reasons)) for file in files for number, reasons in file.faults()]
     _csv(folder / "defects.csv", ("file", "record_number", "reasons"), faults)
+    _csv(folder / "warnings.csv", ("transaction_id", "reason"), warnings)
     _csv(folder / "duplicates.csv", ("file", "record_number", "transaction_id"), _duplicates(files))
     (folder / "expected.json").write_text(json.dumps(expected(files), indent=2) + "\n")
 

@@ -19,8 +19,11 @@ import zstandard
 
 from app.contracts.landing import NAMES
 from app.errors import UsageError
+from app.settings import Settings
+from pipelines import plan
 from pipelines.sample import Written, defects, typologies, write
 from pipelines.sample.payments import EXPONENTS
+from pipelines.validate import validate
 from tests.support.lake import load, load_modulus_table
 
 ROWS = 6_000
@@ -60,13 +63,24 @@ def test_another_process_with_the_same_seed_writes_the_same_bytes_and_another_se
     assert hashes(tmp_path / "other") != hashes(written.paths[0].parent)
 
 
-def test_every_reason_to_reject_has_a_planted_defect() -> None:
+def test_every_reason_has_a_planted_defect() -> None:
     assert defects.planted() == defects.due()
 
 
 def test_every_planted_reason_stands_in_the_truth(written: Written) -> None:
     found = {code for row in read_truth(written, "defects.csv") for code in row["reasons"].split(";")}
-    assert found == defects.due()
+    assert found | {row["reason"] for row in read_truth(written, "warnings.csv")} == defects.due()
+
+
+def test_a_planted_warning_is_given_and_the_payment_is_accepted(written: Written) -> None:
+    planted = {row["transaction_id"]: row["reason"] for row in read_truth(written, "warnings.csv")}
+    given: dict[str, list[str]] = {}
+    for path in written.paths:
+        (source,) = plan.source_files([str(path)], ["Europe/London"], {})
+        for code, examples in validate(source, Settings(), None, 1_000).examples.items():
+            ids = [identifier for identifier in planted if any(identifier.encode() in raw for _, raw in examples)]
+            given |= {identifier: [*given.get(identifier, []), code] for identifier in ids}
+    assert given == {identifier: [reason] for identifier, reason in planted.items()}
 
 
 def test_a_run_finds_exactly_what_was_planted(written: Written, truth: dict[str, Any], tmp_path: Path) -> None:
