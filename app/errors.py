@@ -3,6 +3,7 @@
 LeofricError
 ├── UsageError            the caller asked for something that cannot be (exit code 2)
 ├── FileRejected          one landing file is not what it says; the other files go on (exit code 1)
+├── BoundaryViolated      a table is about to get rows that its contract does not allow: a fault of Leofric (exit code 1)
 ├── LakeError             the lake cannot be used as it is
 │   ├── LakeBusy          another run holds the lake
 │   └── LakeNotFound      there is no lake, table or run at that place
@@ -34,6 +35,10 @@ class FileRejected(LeofricError):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+
+class BoundaryViolated(LeofricError):
+    """Rows that are about to be written are not what the table's contract says; nothing is published."""
 
 
 class LakeError(LeofricError):

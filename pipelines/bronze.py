@@ -27,6 +27,7 @@ from app.readers.parsed import Numbers, Parsed, Span
 from app.reference import currencies
 from app.validation import modulus, transaction
 from app.validation.transaction import Validated
+from pipelines.boundary import guard
 from pipelines.work import Batch, Bronzed, Quality, Rejection, Run, Unit
 
 OPEN = "open"
@@ -94,7 +95,7 @@ class _Ledger:
         )
         self._quality += _quality(self._run, parsed, validated)
         if parsed.columns.num_rows:
-            self._bronze.write(with_source(self._run, self._unit, parsed.columns, parsed.record_number))
+            self._bronze.write(guard(BRONZE, with_source(self._run, self._unit, parsed.columns, parsed.record_number)))
         self._set_aside(parsed, validated)
         accepted = np.flatnonzero(~validated.rejected)
         prints = fingerprints(validated.typed, self._run.lake.key)
@@ -107,7 +108,7 @@ class _Ledger:
     def _set_aside(self, parsed: Parsed, validated: Validated) -> None:
         table, record_number = _quarantined(parsed, validated)
         if table.num_rows:
-            self._quarantine.write(with_source(self._run, self._unit, table, record_number))
+            self._quarantine.write(guard(QUARANTINE, with_source(self._run, self._unit, table, record_number)))
             self._by_reason.update(pc.list_flatten(table["reasons"]).to_pylist())
 
     def close(self) -> Bronzed:

@@ -16,6 +16,7 @@ from app.contracts.lake import ACCOUNT_DAILY, CHANNEL_DAILY, DATA_QUALITY_DAILY,
 from app.contracts.table import TableContract
 from app.lake import delta
 from app.lake.delta import StagedFile
+from pipelines.boundary import guard
 from pipelines.work import Run
 
 # Both read `silver`: the rows of one booking date.
@@ -60,7 +61,7 @@ def gold(run: Run, day: Day) -> dict[str, StagedFile]:
             rows = connection.sql(sql).to_arrow_table()
             name = f"part-{run.run_id}-{day.number:05d}"
             partition = {"booking_date": day.booking_date.isoformat()}
-            made[contract.path] = delta.stage(run.lake.storage, contract, name, rows, partition, run.started_at)
+            made[contract.path] = delta.stage(run.lake.storage, contract, name, guard(contract, rows), partition, run.started_at)
     return made
 
 
@@ -94,7 +95,14 @@ def stage_quality(run: Run, certificates: Sequence[Mapping[str, Any]]) -> Staged
             before = counts.get(dimension, (0, 0))
             counts[dimension] = (before[0] + numerator, before[1] + denominator)
     partition = {"ingest_date": run.ingest_date}
-    return delta.stage(run.lake.storage, DATA_QUALITY_DAILY, f"part-{run.run_id}", quality_rows(counts), partition, run.started_at)
+    return delta.stage(
+        run.lake.storage,
+        DATA_QUALITY_DAILY,
+        f"part-{run.run_id}",
+        guard(DATA_QUALITY_DAILY, quality_rows(counts)),
+        partition,
+        run.started_at,
+    )
 
 
 DAILY_TABLES: tuple[TableContract, ...] = tuple(contract for contract, _ in _DAILY)

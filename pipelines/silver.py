@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from app.contracts.lake import DUPLICATES, QUARANTINE, SILVER
+from app.contracts.table import TableContract
 from app.lake import delta
 from app.lake.arrivals import CONFLICT, DUPLICATE, FIRST
 from app.lake.delta import StagedFile
+from pipelines.boundary import guard
 from pipelines.bronze import blocks, quarantine_rows, typed_path, validated_block, with_source, with_sources, writer
 from pipelines.duplicates import Settled
 from pipelines.work import Batch, Bronzed, Run, Unit
@@ -151,13 +153,21 @@ class _Block:
         rows = with_sources(self.run, self.units, unit_of, pa.concat_tables(self.tables))
         lost = np.concatenate(self.lost)
         if not lost.any():
-            self.files.silver.write(rows)
+            self.files.silver.write(_silver_rows(rows))
             return
         kept, twice = rows.filter(pa.array(lost == FIRST)), rows.filter(pa.array(lost == DUPLICATE))
         if kept.num_rows:
-            self.files.silver.write(kept)
+            self.files.silver.write(_silver_rows(kept))
         if twice.num_rows:
-            self.files.duplicates.write(twice)
+            self.files.duplicates.write(guard(DUPLICATES, _columns_of(DUPLICATES, twice)))
+
+
+def _columns_of(contract: TableContract, rows: pa.Table) -> pa.Table:
+    return rows.select([field.name for field in contract.schema if field.name in rows.column_names])
+
+
+def _silver_rows(rows: pa.Table) -> pa.Table:
+    return guard(SILVER, _columns_of(SILVER, rows))
 
 
 def _verdicts(record_number: npt.NDArray[np.int64], lost: Losers | None) -> npt.NDArray[np.uint8]:
@@ -181,5 +191,5 @@ def set_aside(run: Run, conflicts: Conflicts) -> Made:
         validated = validated_block(run, unit, parsed)
         why = pa.array([[CONFLICT_REASON]] * len(conflict), pa.list_(pa.string()))
         rows = quarantine_rows(parsed, validated, conflict, why)
-        quarantine.write(with_source(run, unit, rows, parsed.record_number[conflict]))
+        quarantine.write(guard(QUARANTINE, with_source(run, unit, rows, parsed.record_number[conflict])))
     return Made(quarantine=quarantine.close())

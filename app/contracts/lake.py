@@ -9,12 +9,17 @@ _INSTANT = pa.timestamp("us", tz="UTC")
 _INTERNAL = Classification.INTERNAL
 _CONFIDENTIAL = Classification.CONFIDENTIAL
 _PERSONAL = Classification.PERSONAL
+_SORT_CODE, _ACCOUNT_NUMBER = "[0-9]{6}", "[0-9]{8}"
+_IBAN = "[A-Z]{2}[0-9]{2}[0-9A-Z]{11,30}"
+_PARTY = f"{_SORT_CODE}-{_ACCOUNT_NUMBER}|{_IBAN}"
+_CURRENCY, _COUNTRY = "[A-Z]{3}", "[A-Z]{2}"
+_CHECK = "valid|not_checked"
 
 
 _SOURCE = (
     Column("source_uri", pa.string(), "where the record's file was", _INTERNAL),
-    Column("source_sha256", pa.string(), "SHA-256 of the file's bytes, in hexadecimal", _INTERNAL),
-    Column("record_number", pa.int64(), "position in the file; its first record is 1", _INTERNAL),
+    Column("source_sha256", pa.string(), "SHA-256 of the file's bytes, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
+    Column("record_number", pa.int64(), "position in the file; its first record is 1", _INTERNAL, least=1),
     Column("run_id", pa.string(), "the run that wrote the row", _INTERNAL),
     Column("ingested_at", _INSTANT, "when that run began", _INTERNAL),
 )
@@ -25,26 +30,42 @@ TYPED = (
     Column("transaction_id", pa.string(), "the feed's identifier, case-sensitive; one row each, over all history", _CONFIDENTIAL),
     Column("booked_at", _INSTANT, "the instant of booking", _CONFIDENTIAL),
     Column("booking_date", pa.date32(), "the UTC day of booked_at", _CONFIDENTIAL),
-    Column("sort_code", pa.string(), "sort code of the booked account, six digits", _CONFIDENTIAL),
-    Column("account_number", pa.string(), "number of the booked account, eight digits", _PERSONAL),
-    Column("counterparty_sort_code", pa.string(), "sort code of the other account, six digits", _CONFIDENTIAL, nullable=True),
-    Column("counterparty_account", pa.string(), "number of the other account, eight digits", _PERSONAL, nullable=True),
-    Column("counterparty_iban", pa.string(), "IBAN of the other account, electronic form", _PERSONAL, nullable=True),
+    Column("sort_code", pa.string(), "sort code of the booked account, six digits", _CONFIDENTIAL, pattern=_SORT_CODE),
+    Column("account_number", pa.string(), "number of the booked account, eight digits", _PERSONAL, pattern=_ACCOUNT_NUMBER),
+    Column(
+        "counterparty_sort_code",
+        pa.string(),
+        "sort code of the other account, six digits",
+        _CONFIDENTIAL,
+        nullable=True,
+        pattern=_SORT_CODE,
+    ),
+    Column(
+        "counterparty_account", pa.string(), "number of the other account, eight digits", _PERSONAL, nullable=True, pattern=_ACCOUNT_NUMBER
+    ),
+    Column("counterparty_iban", pa.string(), "IBAN of the other account, electronic form", _PERSONAL, nullable=True, pattern=_IBAN),
     Column(
         "amount_minor", pa.int64(), "signed amount; minus is money leaving the booked account", _CONFIDENTIAL, "minor units of currency"
     ),
-    Column("currency", pa.string(), "ISO 4217 code", _CONFIDENTIAL),
+    Column("currency", pa.string(), "ISO 4217 code", _CONFIDENTIAL, pattern=_CURRENCY),
     Column("channel", pa.string(), "payment channel", _CONFIDENTIAL, nullable=True),
-    Column("country", pa.string(), "ISO 3166-1 alpha-2 code of the counterparty's country", _CONFIDENTIAL),
+    Column("country", pa.string(), "ISO 3166-1 alpha-2 code of the counterparty's country", _CONFIDENTIAL, pattern=_COUNTRY),
     Column("description", pa.string(), "free text, byte for byte as it came", _PERSONAL, nullable=True),
-    Column("payer", pa.string(), "the account that money left: SSSSSS-AAAAAAAA, an IBAN, or null if unknown", _PERSONAL, nullable=True),
-    Column("payee", pa.string(), "the account that money reached, written like payer", _PERSONAL, nullable=True),
+    Column(
+        "payer",
+        pa.string(),
+        "the account that money left: SSSSSS-AAAAAAAA, an IBAN, or null if unknown",
+        _PERSONAL,
+        nullable=True,
+        pattern=_PARTY,
+    ),
+    Column("payee", pa.string(), "the account that money reached, written like payer", _PERSONAL, nullable=True, pattern=_PARTY),
 )
 TYPED_SCHEMA = pa.schema([pa.field(c.name, c.type) for c in TYPED])
 
 _READ_AMOUNT = (
     Column("amount_minor", pa.int64(), "signed amount, where it could be read", _CONFIDENTIAL, "minor units of currency", nullable=True),
-    Column("currency", pa.string(), "ISO 4217 code, where amount_minor could be read", _CONFIDENTIAL, nullable=True),
+    Column("currency", pa.string(), "ISO 4217 code, where amount_minor could be read", _CONFIDENTIAL, nullable=True, pattern=_CURRENCY),
 )
 
 BRONZE = TableContract(
@@ -56,8 +77,8 @@ BRONZE = TableContract(
 )
 # What the modulus check said; "invalid" is not in silver.
 CHECKS = (
-    Column("account_check", pa.string(), "modulus check of the booked account: valid or not_checked", _INTERNAL),
-    Column("counterparty_check", pa.string(), "modulus check of the other account: valid or not_checked", _INTERNAL),
+    Column("account_check", pa.string(), "modulus check of the booked account: valid or not_checked", _INTERNAL, pattern=_CHECK),
+    Column("counterparty_check", pa.string(), "modulus check of the other account: valid or not_checked", _INTERNAL, pattern=_CHECK),
     Column("modulus_table", pa.string(), "version of the weight table that checked; null if none was loaded", _INTERNAL, nullable=True),
 )
 SILVER = TableContract(
@@ -86,7 +107,7 @@ DUPLICATES = TableContract(
     (
         Column("transaction_id", pa.string(), "the identifier that silver already has", _CONFIDENTIAL),
         Column("amount_minor", pa.int64(), "signed amount", _CONFIDENTIAL, "minor units of currency"),
-        Column("currency", pa.string(), "ISO 4217 code", _CONFIDENTIAL),
+        Column("currency", pa.string(), "ISO 4217 code", _CONFIDENTIAL, pattern=_CURRENCY),
         *_SOURCE,
         _INGEST_DATE,
     ),
@@ -97,13 +118,13 @@ RUNS = TableContract(
     "control/runs",
     "one row a run: its certificate, chained to the one before",
     (
-        Column("sequence", pa.int64(), "1 for the lake's first run, then one more each", _INTERNAL),
+        Column("sequence", pa.int64(), "1 for the lake's first run, then one more each", _INTERNAL, least=1),
         Column("run_id", pa.string(), "the run", _INTERNAL),
         Column("status", pa.string(), "succeeded or failed", _INTERNAL),
         Column("started_at", _INSTANT, "when the run began", _INTERNAL),
         Column("certificate", pa.string(), "the certificate as canonical JSON", _CONFIDENTIAL),
-        Column("previous_hash", pa.string(), "hash of the certificate before; 64 zeros for the first", _INTERNAL),
-        Column("hash", pa.string(), "SHA-256 of previous_hash and certificate, in hexadecimal", _INTERNAL),
+        Column("previous_hash", pa.string(), "hash of the certificate before; 64 zeros for the first", _INTERNAL, pattern="[0-9a-f]{64}"),
+        Column("hash", pa.string(), "SHA-256 of previous_hash and certificate, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
     ),
     append_only=True,
 )
@@ -112,16 +133,16 @@ ACCOUNT_DAILY = TableContract(
     "each account's day: what came in, what went out, to how many others",
     (
         Column("booking_date", pa.date32(), "the UTC day", _CONFIDENTIAL),
-        Column("sort_code", pa.string(), "sort code of the booked account", _CONFIDENTIAL),
-        Column("account_number", pa.string(), "number of the booked account", _PERSONAL),
-        Column("currency", pa.string(), "ISO 4217 code", _CONFIDENTIAL),
-        Column("transactions", pa.int64(), "how many", _CONFIDENTIAL, "transactions"),
-        Column("debits", pa.int64(), "how many that left the account", _CONFIDENTIAL, "transactions"),
-        Column("credits", pa.int64(), "how many that reached the account", _CONFIDENTIAL, "transactions"),
-        Column("debit_minor", pa.int64(), "sum that left, not negative", _CONFIDENTIAL, "minor units of currency"),
-        Column("credit_minor", pa.int64(), "sum that came", _CONFIDENTIAL, "minor units of currency"),
+        Column("sort_code", pa.string(), "sort code of the booked account", _CONFIDENTIAL, pattern=_SORT_CODE),
+        Column("account_number", pa.string(), "number of the booked account", _PERSONAL, pattern=_ACCOUNT_NUMBER),
+        Column("currency", pa.string(), "ISO 4217 code", _CONFIDENTIAL, pattern=_CURRENCY),
+        Column("transactions", pa.int64(), "how many", _CONFIDENTIAL, "transactions", least=1),
+        Column("debits", pa.int64(), "how many that left the account", _CONFIDENTIAL, "transactions", least=0),
+        Column("credits", pa.int64(), "how many that reached the account", _CONFIDENTIAL, "transactions", least=0),
+        Column("debit_minor", pa.int64(), "sum that left, not negative", _CONFIDENTIAL, "minor units of currency", least=0),
+        Column("credit_minor", pa.int64(), "sum that came", _CONFIDENTIAL, "minor units of currency", least=0),
         Column("net_minor", pa.int64(), "credit_minor less debit_minor", _CONFIDENTIAL, "minor units of currency"),
-        Column("counterparties", pa.int64(), "distinct known accounts on the other side", _CONFIDENTIAL, "accounts"),
+        Column("counterparties", pa.int64(), "distinct known accounts on the other side", _CONFIDENTIAL, "accounts", least=0),
     ),
     partition_by=("booking_date",),
 )
@@ -131,9 +152,9 @@ CHANNEL_DAILY = TableContract(
     (
         Column("booking_date", pa.date32(), "the UTC day", _INTERNAL),
         Column("channel", pa.string(), "payment channel; null where the feed named none", _INTERNAL, nullable=True),
-        Column("currency", pa.string(), "ISO 4217 code", _INTERNAL),
-        Column("transactions", pa.int64(), "how many", _INTERNAL, "transactions"),
-        Column("value_minor", pa.int64(), "sum of absolute amounts", _INTERNAL, "minor units of currency"),
+        Column("currency", pa.string(), "ISO 4217 code", _INTERNAL, pattern=_CURRENCY),
+        Column("transactions", pa.int64(), "how many", _INTERNAL, "transactions", least=1),
+        Column("value_minor", pa.int64(), "sum of absolute amounts", _INTERNAL, "minor units of currency", least=0),
         Column("net_minor", pa.int64(), "sum of signed amounts", _INTERNAL, "minor units of currency"),
         Column("average_minor", pa.float64(), "value_minor over transactions", _INTERNAL, "minor units of currency"),
     ),
@@ -145,8 +166,8 @@ DATA_QUALITY_DAILY = TableContract(
     (
         Column("ingest_date", pa.date32(), "the UTC day on which the runs began", _INTERNAL),
         Column("dimension", pa.string(), "completeness, validity, consistency, uniqueness, timeliness or accuracy", _INTERNAL),
-        Column("numerator", pa.int64(), "how many passed", _INTERNAL),
-        Column("denominator", pa.int64(), "how many were looked at", _INTERNAL),
+        Column("numerator", pa.int64(), "how many passed", _INTERNAL, least=0),
+        Column("denominator", pa.int64(), "how many were looked at", _INTERNAL, least=0),
         Column("ratio", pa.float64(), "numerator over denominator; null when nothing was looked at", _INTERNAL, nullable=True),
     ),
     partition_by=("ingest_date",),

@@ -19,7 +19,10 @@ class Classification(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, Arrow type, meaning (a phrase), unit and classification."""
+    """One column: its name, Arrow type, meaning (a phrase), unit and classification.
+
+    ``pattern`` is a regular expression that the whole of each text matches, ``least`` the smallest number, where there is such a rule.
+    """
 
     name: str
     type: pa.DataType
@@ -27,6 +30,8 @@ class Column:
     classification: Classification
     unit: str = ""
     nullable: bool = False
+    pattern: str | None = None
+    least: int | None = None
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,10 @@ def _check_limit(
     codes: Codes,
 ) -> None:
     channels, currencies, days, most = limits
+    least = most.min()
     for row in range(codes.size):
+        if abs(amount_minor[row]) <= least:
+            continue
         channel = _read_word(data[0], offsets[0][row], offsets[0][row + 1])
         currency = _read_word(data[1], offsets[1][row], offsets[1][row + 1])
         over = False
