@@ -91,7 +91,7 @@ class _Ledger:
             parsed.records,
             columns.from_arrow(parsed.columns["amount"]),
             columns.from_arrow(parsed.columns["currency"]),
-            currencies.exponents(),
+            currencies.readable_exponents(),
         )
         self._quality += _quality(self._run, parsed, validated)
         if parsed.columns.num_rows:

@@ -70,7 +70,7 @@ class Validated:
     account_checks: Results  # what the modulus check says of the booked account, as validation.modulus numbers it
     counterparty_checks: Results  # and of the counterparty's
     rejected: Mask  # at least one reason of severity REJECT
-    readable: Mask  # amount and currency could be read, whatever else is wrong
+    readable: Mask  # the amount could be read in minor units of its currency, whatever else is wrong
     filled: dict[str, int]  # for each landing column, how many records have a value
 
 
@@ -97,7 +97,7 @@ def validate(columns: pa.Table, zone: str | None = None, weights: WeightTable | 
     counterparty_checks = modulus.check(*iban.account_named(other_iban, other), weights)
     codes["modulus"] = _failed(account_checks, "modulus")
     codes["counterparty_modulus"] = _failed(counterparty_checks, "counterparty_modulus")
-    exponents, codes["currency"] = currency.check(texts["currency"])
+    exponents, codes["currency"] = currency.check(texts["currency"], instants.booking_date)
     amount_minor, codes["amount"] = amount.check(texts["amount"], exponents)
     codes["channel"] = channel.check(texts["channel"])
     codes["country"] = country.check(texts["country"])
@@ -129,7 +129,7 @@ def validate(columns: pa.Table, zone: str | None = None, weights: WeightTable | 
         account_checks=account_checks,
         counterparty_checks=counterparty_checks,
         rejected=rejected,
-        readable=(codes["amount"] == 0) & (codes["currency"] == 0),
+        readable=(codes["amount"] == 0) & (exponents >= 0),
         filled={name: int(np.count_nonzero(np.diff(texts[name].offsets))) for name in NAMES},
     )
 

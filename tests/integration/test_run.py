@@ -59,6 +59,15 @@ def test_the_certificate_has_the_money_of_each_currency_and_place(tmp_path: Path
     assert certificate["status"] == "succeeded"
 
 
+def test_money_of_a_withdrawn_currency_is_counted_in_its_time_and_after(tmp_path: Path) -> None:
+    rows_in = [record(1, currency="HRK", amount="5.00"), record(2, currency="HRK", amount="-7.00", timestamp="2022-12-31T12:00:00Z")]
+    write_csv(tmp_path / "landing/a.csv", rows_in)
+    certificate = load(tmp_path / "landing", tmp_path / "lake")
+    assert certificate["totals"]["by_reason"] == {"currency_withdrawn": 1}
+    assert certificate["totals"]["amount_minor"] == {"HRK": {"source": -200, "accepted": -700, "quarantined": 500, "duplicates": 0}}
+    assert holds(tmp_path / "lake")
+
+
 def test_silver_is_typed_canonical_and_says_who_paid_whom(tmp_path: Path) -> None:
     write_csv(
         tmp_path / "landing/a.csv",
