@@ -35,12 +35,14 @@ def from_arrow(column: pa.StringArray | pa.ChunkedArray) -> Text:
     """See an Arrow string column as bytes and offsets; no copy unless it is in chunks or its nulls have bytes."""
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
-    if column.null_count:
-        column = column.fill_null("")
-    _, offsets, data = column.buffers()
+    validity, offsets, data = column.buffers()
     if offsets is None or len(column) == 0:
         return Text(_EMPTY, read_only(np.zeros(1, dtype=np.int32)))
     view = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
+    if column.null_count:
+        valid = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), count=column.offset + len(column), bitorder="little")
+        if np.diff(view)[valid[column.offset :] == 0].any():
+            return from_arrow(column.fill_null(""))  # Arrow lets a null have bytes
     return Text(read_only(np.frombuffer(data, dtype=np.uint8)) if data is not None and data.size else _EMPTY, read_only(view))
 
 
