@@ -17,6 +17,8 @@ Words = npt.NDArray[np.uint64]
 _State = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 
 KEY_BYTES = 16
+_HEAD = 16
+"""Bytes of booked_at and amount_minor."""
 _TEXTS = (
     "sort_code",
     "account_number",
@@ -53,12 +55,14 @@ def fingerprints(typed: pa.Table, key: bytes) -> Fingerprints:
     result = Fingerprints(*(np.empty(rows, dtype=np.uint64) for _ in range(3)))
     identifier, *texts = (from_arrow(typed[name]) for name in ("transaction_id", *_TEXTS))
     _hash_ids(identifier.data, identifier.offsets, key_words, result.id_high, result.id_low)
+    longest = _HEAD + 4 * len(texts) + sum(int(np.diff(text.offsets).max(initial=0)) for text in texts)
     _hash_contents(
         _int64(typed["booked_at"]),
         _int64(typed["amount_minor"]),
         tuple(text.data for text in texts),
         tuple(text.offsets for text in texts),
         key_words,
+        np.empty(longest, dtype=np.uint8),
         result.content,
     )
     return result
@@ -88,29 +92,24 @@ def _hash_contents(
     data: tuple[Bytes, ...],
     offsets: tuple[Offsets, ...],
     key: Words,
+    message: Bytes,
     content: Words,
 ) -> None:
     columns = len(data)
-    head = 16 + 4 * columns
-    message = np.empty(head + 256, dtype=np.uint8)
+    head = _HEAD + 4 * columns
     for row in range(content.size):
-        size = head
-        for column in range(columns):
-            size += offsets[column][row + 1] - offsets[column][row]
-        if size > message.size:
-            message = np.empty(2 * size, dtype=np.uint8)
         _put(message, 0, booked_at[row], 8)
         _put(message, 8, amount_minor[row], 8)
         at = head
         for column in range(columns):
             start = offsets[column][row]
             length = offsets[column][row + 1] - start
-            _put(message, 16 + 4 * column, length, 4)
+            _put(message, _HEAD + 4 * column, length, 4)
             texts = data[column]
             for i in range(length):
                 message[at + i] = texts[start + i]
             at += length
-        content[row] = _siphash(message, 0, size, key, False)[0]
+        content[row] = _siphash(message, 0, at, key, False)[0]
 
 
 @inlined

@@ -66,15 +66,6 @@ def are_digits(word: np.uint64) -> bool:
 
 
 @inlined
-def number_of_digits(word: np.uint64) -> np.uint64:
-    """The number of eight digits, the first one lowest in the word: pairs, then fours, then all."""
-    pairs = word * np.uint64(10) + (word >> np.uint64(8))
-    high = (pairs & np.uint64(0x000000FF000000FF)) * np.uint64(100 + (1_000_000 << 32))
-    low = ((pairs >> np.uint64(16)) & np.uint64(0x000000FF000000FF)) * np.uint64(1 + (10_000 << 32))
-    return (high + low) >> np.uint64(32)
-
-
-@inlined
 def weighted_sum(low: np.uint64, high: np.uint64, weights: npt.NDArray[np.int16], row: int) -> int:
     """The sum of the sixteen bytes of two words, each times its weight: ``weights[row, 0:8]`` for ``low``, ``[8:16]`` for ``high``."""
     total: int = _weighted_sum(low, high, weights, row)

@@ -57,7 +57,7 @@ class Splitter(RecordSplitter):
         if b'"' not in self._pending:  # then every line is a record, whatever else is in it
             return line_ends(data, final=final)
         ends = np.empty(int(np.count_nonzero(data == 10)) + 1, dtype=np.int64)
-        return ends[: _record_ends(data, final, ends)]
+        return ends[: _record_ends(data, final, np.zeros(1, dtype=np.int32), ends)]
 
 
 def _names(line: bytes, start: int, code: int, begin: Places, stop: Places, flags: int) -> tuple[str, ...]:
@@ -110,7 +110,9 @@ def parse(data: bytes | memoryview, names: tuple[str, ...], first_record_number:
     escaped = np.zeros(most, dtype=np.uint16)
     row_number, fault_number = (np.empty(most, dtype=np.int64) for _ in range(2))
     fault_code = np.empty(most, dtype=np.uint8)
-    rows, faults = _parse(buffer, begin, stop, escaped, row_begin, row_stop, row_number, fault_begin, fault_stop, fault_number, fault_code)
+    field_begin, field_stop = (np.empty(len(names), dtype=np.int32) for _ in range(2))
+    good = (begin, stop, escaped, row_begin, row_stop, row_number)
+    rows, faults = _parse(buffer, field_begin, field_stop, *good, fault_begin, fault_stop, fault_number, fault_code)
     columns = {name: arrow_column(buffer, begin[i, :rows], stop[i, :rows], escaped[:rows], i) for i, name in enumerate(names)}
     bad = Spans(buffer, fault_begin[:faults], fault_stop[:faults])
     return Parsed(
@@ -124,8 +126,7 @@ def parse(data: bytes | memoryview, names: tuple[str, ...], first_record_number:
 
 
 @kernel
-def _record_ends(data: Bytes, final: bool, ends: Ends) -> int:
-    nowhere = np.zeros(1, dtype=np.int32)
+def _record_ends(data: Bytes, final: bool, nowhere: Places, ends: Ends) -> int:
     count = 0
     at = 0
     while at < data.size:
@@ -141,6 +142,8 @@ def _record_ends(data: Bytes, final: bool, ends: Ends) -> int:
 @kernel
 def _parse(
     data: Bytes,
+    field_begin: Places,
+    field_stop: Places,
     begin: npt.NDArray[np.int32],
     stop: npt.NDArray[np.int32],
     escaped: Bits,
@@ -153,8 +156,6 @@ def _parse(
     fault_code: Codes,
 ) -> tuple[int, int]:
     names = begin.shape[0]
-    field_begin = np.empty(names, dtype=np.int32)
-    field_stop = np.empty(names, dtype=np.int32)
     rows = 0
     faults = 0
     at = 0

@@ -47,27 +47,28 @@ def _derive(
     sort_code, number, other_sort_code, other_number, iban = data
     sort_code_at, number_at, other_sort_code_at, other_number_at, iban_at = offsets
     number_codes, other_number_codes = codes
-    used = np.zeros(2, dtype=np.int64)
     for row in range(amount_minor.size):
         side = 0 if amount_minor[row] < 0 else 1
+        used = out_offsets[side][row]
         if _both(sort_code_at, number_at, number_codes, row):
-            _write(sort_code, sort_code_at[row], number, number_at[row], out[side], used[side])
-            used[side] += _ACCOUNT
+            _write(sort_code, sort_code_at[row], number, number_at[row], out[side], used)
+            used += _ACCOUNT
+        out_offsets[side][row + 1] = used
         side = 1 - side
+        used = out_offsets[side][row]
         start = iban_at[row]
         length = iban_at[row + 1] - start
         if _both(other_sort_code_at, other_number_at, other_number_codes, row):
-            _write(other_sort_code, other_sort_code_at[row], other_number, other_number_at[row], out[side], used[side])
-            used[side] += _ACCOUNT
+            _write(other_sort_code, other_sort_code_at[row], other_number, other_number_at[row], out[side], used)
+            used += _ACCOUNT
         elif length == 22 and iban[start] == 71 and iban[start + 1] == 66:  # GB
-            _write(iban, start + 8, iban, start + 14, out[side], used[side])
-            used[side] += _ACCOUNT
+            _write(iban, start + 8, iban, start + 14, out[side], used)
+            used += _ACCOUNT
         else:
             for i in range(length):
-                out[side][used[side] + i] = iban[start + i]
-            used[side] += length
-        out_offsets[0][row + 1] = used[0]
-        out_offsets[1][row + 1] = used[1]
+                out[side][used + i] = iban[start + i]
+            used += length
+        out_offsets[side][row + 1] = used
 
 
 @inlined

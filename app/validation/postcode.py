@@ -31,7 +31,8 @@ def check(text: Text) -> tuple[Text, Codes]:
     rows = len(text)
     out = Text(np.empty(rows * (_LONGEST + 1) + 1, dtype=np.uint8), np.zeros(rows + 1, dtype=np.int32))
     codes = np.zeros(rows, dtype=np.uint8)
-    _check(text.data, text.offsets, *_tables(), fault_numbers("postcode", "format"), out.data, out.offsets, codes)
+    compact = np.empty(_LONGEST, dtype=np.uint8)
+    _check(text.data, text.offsets, *_tables(), fault_numbers("postcode", "format"), compact, out.data, out.offsets, codes)
     return out, codes
 
 
@@ -48,9 +49,16 @@ def _tables() -> tuple[Bytes, Bytes]:
 
 @kernel
 def _check(
-    data: Bytes, offsets: Offsets, allowed: Bytes, single: Bytes, faults: Codes, out: Bytes, out_offsets: Offsets, codes: Codes
+    data: Bytes,
+    offsets: Offsets,
+    allowed: Bytes,
+    single: Bytes,
+    faults: Codes,
+    compact: Bytes,
+    out: Bytes,
+    out_offsets: Offsets,
+    codes: Codes,
 ) -> None:
-    compact = np.empty(_LONGEST, dtype=np.uint8)
     used = 0
     for row in range(codes.size):
         length = offsets[row + 1] - offsets[row]

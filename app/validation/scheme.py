@@ -42,6 +42,7 @@ def check_limit(channel: Text, currency: Text, amount_minor: _Numbers, booking_d
         amount_minor,
         booking_date,
         (limits.channel, limits.currency, limits.day, limits.most),
+        int(limits.most.min()),
         number_of("amount_channel_limit"),
         codes,
     )
@@ -106,11 +107,11 @@ def _check_limit(
     amount_minor: _Numbers,
     booking_date: npt.NDArray[np.int32],
     limits: tuple[_Words, _Words, _Numbers, _Numbers],
+    least: int,
     reason: int,
     codes: Codes,
 ) -> None:
     channels, currencies, days, most = limits
-    least = most.min()
     for row in range(codes.size):
         if abs(amount_minor[row]) <= least:
             continue
