@@ -80,7 +80,8 @@ def _entries(place: str, options: Mapping[str, str]) -> Iterator[tuple[Storage, 
         raise UsageError(f"{place}: there is no such file or folder")
     storage = Storage(root, options)
     fits = re.compile(_regex(pattern)).fullmatch
-    for entry in storage.entries():
+    one_level = "/" not in pattern and "**" not in pattern
+    for entry in storage.children() if one_level else storage.entries():
         parts = PurePosixPath(entry.path).parts
         hidden = any(part.startswith((".", "_")) for part in parts) or _IGNORED_FOLDER in parts[:-1]
         if not hidden and (fits(entry.path) or fits(entry.path.removesuffix(CONTROL_SUFFIX))):

@@ -78,6 +78,11 @@ class Storage:
             for meta in batch:
                 yield Entry(meta["path"], meta["size"])
 
+    def children(self) -> Iterator[Entry]:
+        """Every object right at the root, and none of those in folders below, in no order."""
+        for meta in obstore.list_with_delimiter(self._store)["objects"]:
+            yield Entry(meta["path"], meta["size"])
+
     def size(self, path: str) -> int:
         """How many bytes the object has; FileNotFoundError where there is none."""
         return obstore.head(self._store, path)["size"]

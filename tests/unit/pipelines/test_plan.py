@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import UsageError
+from app.lake.storage import Storage
 from pipelines import plan
 
 
@@ -51,6 +52,15 @@ def test_relative_places_are_taken_from_the_current_folder(landing: Path, monkey
 def test_a_file_with_wildcards_in_its_name_is_found_by_its_name(landing: Path) -> None:
     (landing / "[x]*.csv").write_text("x")
     assert names(landing / "[x]*.csv") == ["[x]*.csv"]
+
+
+@pytest.mark.parametrize("place", ["a.csv", "*.csv"])
+def test_a_file_and_a_glob_of_one_level_do_not_walk_through_the_folders_below(
+    landing: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr(Storage, "entries", lambda *_: pytest.fail("walked through all folders"))
+    (source, *_) = plan.source_files([f"{landing}/{place}"], (), {})
+    assert source.control_path == "a.csv.control.json"
 
 
 @pytest.mark.parametrize("place", ["nothing", "*.nothing", "nothing/*.csv"])
