@@ -25,6 +25,7 @@ from app.readers import csv, ndjson, parquet
 from app.readers.formats import Format
 from app.readers.parsed import Numbers, Parsed, Span
 from app.reference import currencies
+from app.reference.modulus import WeightTable
 from app.validation import modulus, transaction
 from app.validation.transaction import Validated
 from pipelines.boundary import guard
@@ -89,7 +90,7 @@ class _Ledger:
         validated = validated_block(self._run, self._unit, parsed)
         self._source += control_totals.of_text(
             parsed.records,
-            columns.from_arrow(parsed.columns["amount"]),
+            columns.from_arrow(self._amounts(parsed)),
             columns.from_arrow(parsed.columns["currency"]),
             currencies.readable_exponents(),
         )
@@ -104,6 +105,10 @@ class _Ledger:
         counts = np.bincount(validated.account_checks[accepted], minlength=len(modulus.RESULTS)).tolist()
         self._checks.update(dict(zip(modulus.RESULTS, counts, strict=True)))
         yield from _by_date(checked(self._run, parsed, validated), accepted, self._options)
+
+    def _amounts(self, parsed: Parsed) -> pa.ChunkedArray:
+        form, written = self._unit.ingested.file.amounts, parsed.columns["amount"]
+        return written if form is None else control_totals.plain_amounts(written, form)
 
     def _set_aside(self, parsed: Parsed, validated: Validated) -> None:
         table, record_number = _quarantined(parsed, validated)
@@ -132,7 +137,13 @@ class _Ledger:
 def validated_block(run: Run, unit: Unit, parsed: Parsed) -> Validated:
     """Judge a block by the run's rules."""
     weights = None if run.modulus is None else reference.weight_table(run.lake.storage, run.modulus)
-    return transaction.validate(parsed.columns, unit.ingested.file.zone, weights)
+    return judge(unit, parsed, weights)
+
+
+def judge(unit: Unit, parsed: Parsed, weights: WeightTable | None) -> Validated:
+    """Judge a block by what its source declared, and this weight table."""
+    source = unit.ingested.file
+    return transaction.validate(parsed.columns, source.zone, weights, source.amounts)
 
 
 def checked(run: Run, parsed: Parsed, validated: Validated) -> pa.Table:

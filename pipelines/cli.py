@@ -90,6 +90,10 @@ def run(
         list[str] | None,
         typer.Option(help="ZONE or PATTERN=ZONE: the time zone of timestamps without one, for all files or for those whose name fits."),
     ] = None,
+    amounts: Annotated[
+        list[str] | None,
+        typer.Option(help="FORM or PATTERN=FORM: how amounts are written, by the example 1234.56: 1,234.56 or 1.234,56- or (1 234,56)."),
+    ] = None,
     storage_option: StorageOption = None,
 ) -> None:
     """Load landing files: bronze, silver, quarantine, gold, and the certificate of it all.
@@ -101,7 +105,7 @@ def run(
     from pipelines.run import run as execute
 
     options = storage_options(storage_option)
-    sources = plan.source_files(landing, zone or [], options)
+    sources = plan.source_files(landing, zone or [], options, amounts or [])
     settings = read_settings()
     report.warn_if_lake_is_in_a_job(lake, errors)
     with report.progress(errors) as observer:
@@ -192,6 +196,7 @@ def validate(
     file: Annotated[str, typer.Argument(help="One landing file, local or s3://.")],
     as_json: JsonOption = False,
     zone: Annotated[str | None, typer.Option(help="The time zone of timestamps without one.")] = None,
+    amounts: Annotated[str | None, typer.Option(help="How amounts are written, by the example 1234.56, such as 1,234.56- .")] = None,
     lake: Annotated[str | None, typer.Option(help="A lake whose modulus weight table is used.")] = None,
     examples: Annotated[int, typer.Option(min=0, help="How many records to show of each reason.")] = 3,
     storage_option: StorageOption = None,
@@ -204,7 +209,7 @@ def validate(
     from pipelines import plan, report
     from pipelines.validate import validate as check
 
-    (source, *others) = plan.source_files([file], [zone] if zone else [], storage_options(storage_option))
+    (source, *others) = plan.source_files([file], [zone] if zone else [], storage_options(storage_option), [amounts] if amounts else [])
     if others:
         raise UsageError(f"{file} names {len(others) + 1} files; name one")
     found = check(source, read_settings(), lake_at(lake, storage_option) if lake else None, examples)

@@ -2,11 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from app.contracts.amount_form import AmountForm, form_of
 from app.errors import UsageError
 from app.lake.storage import Entry, Storage
 from app.readers.parsed import Span
@@ -15,15 +17,19 @@ from pipelines.work import Ingested, Part, SourceFile, Unit
 CONTROL_SUFFIX = ".control.json"
 _IGNORED_FOLDER = "ground_truth"
 _WILDCARD = re.compile(r"[*?\[]")
+_NDJSON = re.compile(r"\.(ndjson|jsonl)(\.gz|\.zst)?$", flags=re.IGNORECASE)
+
+_T = TypeVar("_T")
 
 
-def source_files(places: Sequence[str], zones: Sequence[str], options: Mapping[str, str]) -> list[SourceFile]:
+def source_files(places: Sequence[str], zones: Sequence[str], options: Mapping[str, str], amounts: Sequence[str] = ()) -> list[SourceFile]:
     """The files at ``places`` (folders, files, globs, each local or in S3), in the order of their URIs.
 
     Left out are names that begin with ``.`` or ``_`` and what lies in ``ground_truth/``. ``zones`` are ``ZONE`` or ``PATTERN=ZONE``:
-    the zone of naive timestamps, for all files or for those whose name fits.
+    the zone of naive timestamps, for all files or for those whose name fits; so is ``amounts``, with an example of the form of amounts.
     """
-    declared = [_zone_rule(text) for text in zones]
+    declared = [_rule(text, _zone) for text in zones]
+    forms = [_rule(text, form_of) for text in amounts]
     found: dict[str, tuple[Storage, Entry]] = {}
     for place in places:
         entries = list(_entries(place, options))
@@ -40,7 +46,8 @@ def source_files(places: Sequence[str], zones: Sequence[str], options: Mapping[s
             storage,
             entry.path,
             entry.size,
-            next((zone for pattern, zone in declared if PurePosixPath(entry.path).match(pattern)), None),
+            _declared(entry.path, declared),
+            _form(entry.path, forms),
             entry.path + CONTROL_SUFFIX if uri + CONTROL_SUFFIX in found else None,
         )
         for number, (uri, (storage, entry)) in enumerate(sorted(data.items()))
@@ -65,13 +72,30 @@ def _grouped(parts: Sequence[Part], unit_bytes: int) -> Iterator[tuple[Part, ...
         yield tuple(group)
 
 
-def _zone_rule(text: str) -> tuple[str, str]:
-    pattern, _, zone = text.rpartition("=")
+def _rule(text: str, read: Callable[[str], _T]) -> tuple[str, _T]:
+    """PATTERN=VALUE, or VALUE for every file."""
+    pattern, _, value = text.rpartition("=")
+    return pattern or "*", read(value)
+
+
+def _zone(name: str) -> str:
     try:
-        ZoneInfo(zone)
+        ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UsageError(f"--zone {text}: {zone!r} is not a time zone such as Europe/London") from None
-    return pattern or "*", zone
+        raise UsageError(f"--zone: {name!r} is not a time zone such as Europe/London") from None
+    return name
+
+
+def _declared(path: str, rules: Iterable[tuple[str, _T]]) -> _T | None:
+    return next((value for pattern, value in rules if PurePosixPath(path).match(pattern)), None)
+
+
+def _form(path: str, rules: Iterable[tuple[str, AmountForm]]) -> AmountForm | None:
+    form = _declared(path, rules)
+    if form is not None and _NDJSON.search(path):
+        # A JSON number and a text look alike behind the reader, and 1.234 would be two amounts.
+        raise UsageError(f"{path}: amounts in JSON are written as JSON writes numbers; declare --amounts for other files, as PATTERN=FORM")
+    return form
 
 
 def _entries(place: str, options: Mapping[str, str]) -> Iterator[tuple[Storage, Entry]]:

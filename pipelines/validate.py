@@ -20,9 +20,9 @@ from app.lake.storage import Storage
 from app.readers.parsed import Numbers, Parsed
 from app.reference.modulus import WeightTable
 from app.settings import Settings
-from app.validation import modulus, transaction
+from app.validation import modulus
 from app.validation.transaction import Validated
-from pipelines.bronze import blocks
+from pipelines.bronze import blocks, judge
 from pipelines.ingest import ingest
 from pipelines.silver import CONFLICT_REASON
 from pipelines.work import Rejection, Run, SourceFile, Unit
@@ -88,7 +88,7 @@ def validate(source: SourceFile, settings: Settings, lake: Lake | None, examples
 def _judge(room: Run, unit: Unit, weights: WeightTable | None, found: Findings, examples: int) -> None:
     keys, numbers = [], []
     for parsed in blocks(room, unit):
-        validated = transaction.validate(parsed.columns, unit.ingested.file.zone, weights)
+        validated = judge(unit, parsed, weights)
         _count(found, parsed, validated, examples)
         acceptable = np.flatnonzero(~validated.rejected)
         prints = fingerprints(validated.typed, room.lake.key)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from app.compliance.control_totals import Totals
+from app.contracts.amount_form import AmountForm
 from app.lake.delta import StagedFile
 from app.lake.lake import Lake
 from app.lake.reference import Loaded
@@ -40,6 +41,7 @@ class SourceFile:
     path: str
     size: int
     zone: str | None  # declared for its naive timestamps
+    amounts: AmountForm | None  # declared where they are not written as the contract has it
     control_path: str | None  # the file beside it that declares its totals
 
     @property

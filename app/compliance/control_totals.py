@@ -5,6 +5,7 @@ texts that the reader gave; ``of_rows`` adds up the typed columns of what lies i
 what a certificate is about.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.columns import Text
+from app.contracts.amount_form import LEADING, PARENTHESES, TRAILING, AmountForm
 from app.jit import kernel
 
 _CODES = 26 * 26 * 26
@@ -58,6 +60,18 @@ def of_text(records: int, amount: Text, currency: Text, exponents: Mapping[str, 
     _add_texts(amount.data, amount.offsets, currency.data, currency.offsets, table, high, low, count)
     sums = {_code(int(i)): int(high[i]) * _SPLIT + int(low[i]) for i in np.flatnonzero(count)}
     return Totals(records, dict(sorted(sums.items())))
+
+
+def plain_amounts(amounts: pa.StringArray, form: AmountForm) -> pa.StringArray:
+    """Amounts of a declared form as plain decimals, null where they are not of it: by regular expressions, unlike validation."""
+    separator, point = re.escape(form.separator), re.escape(form.point)
+    whole = rf"[0-9]{{1,3}}(?:{separator}[0-9]{{3}})+|[0-9]+" if separator else "[0-9]+"
+    number = f"(?:{whole})(?:{point}[0-9]+)?"
+    signed = {LEADING: f"[+-]?{number}", TRAILING: f"{number}[+-]?", PARENTHESES: rf"\({number}\)|{number}"}[form.sign]
+    fitting = pc.if_else(pc.match_substring_regex(amounts, f"^(?:{signed})$"), amounts, None)
+    bare = pc.replace_substring(pc.replace_substring_regex(fitting, rf"[^0-9{point}]", ""), form.point, ".")
+    negative = pc.match_substring_regex(fitting, r"[-(]")
+    return pc.binary_join_element_wise(pc.if_else(negative, "-", ""), bare, "")
 
 
 def _position(code: str) -> int:

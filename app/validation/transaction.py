@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from app.columns import Mask, Text, from_arrow, to_arrow
+from app.contracts.amount_form import AmountForm
 from app.contracts.lake import TYPED_SCHEMA
 from app.contracts.landing import NAMES
 from app.contracts.reasons import CODES, REASONS, Codes, Severity, fault_numbers, number_of
@@ -19,6 +20,7 @@ from app.reference.zones import zone_of
 from app.validation import (
     account_number,
     amount,
+    amount_form,
     channel,
     country,
     currency,
@@ -74,11 +76,14 @@ class Validated:
     filled: dict[str, int]  # for each landing column, how many records have a value
 
 
-def validate(columns: pa.Table, zone: str | None = None, weights: WeightTable | None = None) -> Validated:
+def validate(
+    columns: pa.Table, zone: str | None = None, weights: WeightTable | None = None, amounts: AmountForm | None = None
+) -> Validated:
     """Judge every record of ``columns`` (``contracts.landing.SCHEMA``).
 
     ``zone`` is the IANA name of the zone that the source declared for timestamps without one; UsageError if there is no such
-    zone. ``weights`` is the modulus weight table; without one no account is checked. The same call serves a million rows and one.
+    zone. ``weights`` is the modulus weight table; without one no account is checked. ``amounts`` is the
+    form that the source declared for amounts, if they are not written as the contract has it. The same call serves a million rows and one.
     """
     texts = {name: from_arrow(columns[name]) for name in NAMES}
     codes: dict[str, Codes] = {}
@@ -98,7 +103,8 @@ def validate(columns: pa.Table, zone: str | None = None, weights: WeightTable | 
     codes["modulus"] = _failed(account_checks, "modulus")
     codes["counterparty_modulus"] = _failed(counterparty_checks, "counterparty_modulus")
     exponents, codes["currency"] = currency.check(texts["currency"], instants.booking_date)
-    amount_minor, codes["amount"] = amount.check(texts["amount"], exponents)
+    written = texts["amount"] if amounts is None else amount_form.plain(texts["amount"], amounts)
+    amount_minor, codes["amount"] = amount.check(written, exponents)
     codes["channel"] = channel.check(texts["channel"])
     codes["country"] = country.check(texts["country"])
     codes["description"] = description.check(texts["description"])

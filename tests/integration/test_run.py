@@ -44,6 +44,18 @@ def test_every_record_is_accepted_quarantined_or_a_duplicate(tmp_path: Path) -> 
     assert holds(tmp_path / "lake")
 
 
+def test_amounts_of_a_declared_form_are_read_by_it_and_kept_as_they_came(tmp_path: Path) -> None:
+    written = {"a.csv": ["1.234,56-", "2.000", "12.34"], "b.csv": ["1.23"]}
+    for first, (name, amounts) in zip((1, 10), written.items(), strict=True):
+        write_csv(tmp_path / "landing" / name, [record(first + i, amount=amount) for i, amount in enumerate(amounts)])
+    certificate = load(tmp_path / "landing", tmp_path / "lake", TINY, amounts=("a*=1.234,56-",))
+    assert certificate["reconciled"]
+    assert certificate["totals"]["amount_minor"] == {"GBP": {"source": 76667, "accepted": 76667, "quarantined": 0, "duplicates": 0}}
+    assert certificate["totals"]["by_reason"] == {"amount_format": 1}
+    assert sorted(row["amount"] for row in rows(tmp_path / "lake", BRONZE)) == ["1.23", "1.234,56-", "12.34", "2.000"]
+    assert holds(tmp_path / "lake")
+
+
 def test_the_certificate_has_the_money_of_each_currency_and_place(tmp_path: Path) -> None:
     rows_in = [
         record(1, amount="-10.00"), record(2, amount="2.50"), record(1, amount="-10.00"), record(3, amount="4.00", country="??"),

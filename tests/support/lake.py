@@ -29,9 +29,10 @@ def load(
     observer: Observer | None = None,
     zones: tuple[str, ...] = (),
     now: datetime = NOW,
+    amounts: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """One run, in this process."""
-    sources = plan.source_files([str(landing)], zones, {})
+    sources = plan.source_files([str(landing)], zones, {}, amounts)
     return run(Storage(str(lake)), sources, settings or Settings(), executor or InProcess(), observer or Silent(), now)
 
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from app.contracts.amount_form import PARENTHESES, TRAILING
 from app.errors import UsageError
 from app.lake.storage import Storage
 from pipelines import plan
@@ -82,3 +83,10 @@ def test_zones_are_declared_for_all_files_or_by_pattern(landing: Path) -> None:
     assert [file.zone for file in files] == ["UTC", "Europe/London", "UTC"]
     with pytest.raises(UsageError, match="Mars/Base"):
         plan.source_files([str(landing)], ["*.csv=Mars/Base"], {})
+
+
+def test_forms_of_amounts_are_declared_like_zones_but_not_for_json(landing: Path) -> None:
+    files = plan.source_files([str(landing)], (), {}, ["b*=1.234,56-", "a.csv=(1,234.56)"])
+    assert [file.amounts and (file.amounts.separator, file.amounts.sign) for file in files] == [(",", PARENTHESES), (".", TRAILING), None]
+    with pytest.raises(UsageError, match=r"c\.ndjson\.gz: amounts in JSON"):
+        plan.source_files([str(landing)], (), {}, ["1,234.56"])
