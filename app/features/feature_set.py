@@ -1,0 +1,55 @@
+"""The features of a payment: named once, in the order in which models take them.
+
+A model carries VERSION and refuses another. Change what a number means, or the order, and VERSION must change with it:
+a test holds the definitions to it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One number of a payment."""
+
+    name: str
+    meaning: str
+    unit: str
+    window: str  # how far it looks back; empty if it looks at the payment alone
+
+
+_ALL = "180 d"
+_LOG_COUNT, _LOG_SUM, _LOG_HOURS = "ln(1 + payments)", "ln(1 + minor units)", "ln(1 + hours)"
+
+FEATURES: Final = (
+    Feature("log_amount", "the payment's amount", _LOG_SUM, ""),
+    Feature("hour_sin", "the time of day, UTC: sine of its angle on a clock of 24 hours", "", ""),
+    Feature("hour_cos", "the time of day, UTC: cosine of that angle", "", ""),
+    Feature("payer_out_1h", "payments that left the payer", _LOG_COUNT, "1 h"),
+    Feature("payer_out_24h", "payments that left the payer", _LOG_COUNT, "24 h"),
+    Feature("payer_out_30d", "payments that left the payer", _LOG_COUNT, "30 d"),
+    Feature("payer_out_sum_24h", "what left the payer", _LOG_SUM, "24 h"),
+    Feature("payer_out_sum_30d", "what left the payer", _LOG_SUM, "30 d"),
+    Feature("payer_payees_7d", "different accounts that the payer paid", "ln(1 + accounts)", "7 d"),
+    Feature("payer_since_out", "time since the payer last paid; the window's length if not within it", _LOG_HOURS, _ALL),
+    Feature("payer_age", "time since the payer's first payment, either way; 0 if this is the first", _LOG_HOURS, _ALL),
+    Feature("payer_burst", "payments that left the payer in 24 h, plus 1, over its daily mean of 7 d, plus 1", "ratio", "7 d"),
+    Feature("payee_in_24h", "payments that reached the payee", _LOG_COUNT, "24 h"),
+    Feature("payee_in_7d", "payments that reached the payee", _LOG_COUNT, "7 d"),
+    Feature("payee_in_sum_7d", "what reached the payee", _LOG_SUM, "7 d"),
+    Feature("payee_payers_7d", "different accounts that paid the payee", "ln(1 + accounts)", "7 d"),
+    Feature("payee_age", "time since the payee's first payment, either way; 0 if this is the first", _LOG_HOURS, _ALL),
+    Feature("payee_burst", "payments that reached the payee in 24 h, plus 1, over its daily mean of 30 d, plus 1", "ratio", "30 d"),
+    Feature(
+        "payer_pass_through", "what left the payer, with this payment, over what came to it; at most 10, 0 if nothing came", "ratio", "24 h"
+    ),
+    Feature("payer_since_in", "time since the payer was last paid; the window's length if not within it", _LOG_HOURS, _ALL),
+    Feature("payer_payers_7d", "different accounts that paid the payer", "ln(1 + accounts)", "7 d"),
+    Feature("new_counterparty", "1 if the payer has not paid this payee before, else 0", "", _ALL),
+    Feature("payer_amount_z", "how far the amount's logarithm is from those that left the payer before", "deviations", _ALL),
+    Feature("payee_amount_z", "how far the amount's logarithm is from those that reached the payee before", "deviations", _ALL),
+)
+NAMES: Final = tuple(feature.name for feature in FEATURES)
+COUNT: Final = len(FEATURES)

@@ -1,0 +1,255 @@
+"""What lies before each payment on its two accounts: exact windows over whole numbers, one pass over each account.
+
+A batch, a new day and one request all call ``look_back``. It differs only from which payment on they ask.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from app.features.payments import DAY_US, UNKNOWN, Int32s, Int64s, Payments
+from app.jit import inlined, kernel
+
+_HOUR_US: Final = 3_600 * 1_000_000
+
+HORIZON_US: Final = 180 * DAY_US
+"""How far anything looks back: what is older changes no number."""
+
+NEVER: Final = -1
+"""In place of a time that there is not."""
+
+# What is known of a payment's past: the columns of what ``look_back`` gives.
+(
+    PAYER_OUT_1H,
+    PAYER_OUT_24H,
+    PAYER_OUT_7D,
+    PAYER_OUT_30D,
+    PAYER_OUT_SUM_24H,
+    PAYER_OUT_SUM_30D,
+    PAYER_PAYEES_7D,
+    PAYER_SINCE_OUT,
+    PAYER_AGE,
+    PAYER_IN_SUM_24H,
+    PAYER_SINCE_IN,
+    PAYER_PAYERS_7D,
+    PAYER_PAID_PAYEE,
+    PAYER_OUTS,
+    PAYER_OUT_LOGS,
+    PAYER_OUT_SQUARES,
+    PAYEE_IN_24H,
+    PAYEE_IN_7D,
+    PAYEE_IN_30D,
+    PAYEE_IN_SUM_7D,
+    PAYEE_PAYERS_7D,
+    PAYEE_AGE,
+    PAYEE_INS,
+    PAYEE_IN_LOGS,
+    PAYEE_IN_SQUARES,
+) = range(25)
+FACTS: Final = 25
+
+_Values = tuple[Int64s, Int64s, Int64s]  # booked_at, amount, its logarithm
+_Sides = tuple[Int32s, Int32s]  # payer, payee
+_State = tuple[Int64s, Int64s, Int64s, Int64s]
+
+_OUT, _IN = 0, 1
+_1H, _24H, _7D, _30D, _ALL = range(5)
+_WINDOWS: Final = 5
+_WINDOWS_US: Final = (_HOUR_US, DAY_US, 7 * DAY_US, 30 * DAY_US, HORIZON_US)
+_EVER: Final = 2  # the row of ``met`` for payees in the whole horizon; rows 0 and 1 are of the last 7 days, by direction
+
+
+def look_back(payments: Payments, since: int = 0) -> Int64s:
+    """For each payment from row ``since`` on, the FACTS about the payments strictly before it: int64[n - since, FACTS].
+
+    Counts; sums in minor units; times in µs, or NEVER; sums of logarithms and of their squares, as ``log_units`` makes them. A window of
+    length w holds what was booked at most w before. Nothing is known of an unknown party: 0, and NEVER.
+    """
+    entries, begins = _timelines(payments)
+    facts = np.zeros((len(payments), FACTS), dtype=np.int64)
+    facts[:, [PAYER_SINCE_OUT, PAYER_AGE, PAYER_SINCE_IN, PAYEE_AGE]] = NEVER
+    wanted = payments.stands_for[since:]
+    logs = np.empty(len(payments), dtype=np.int64)
+    _logs(payments.amount, logs)
+    _pass(
+        (payments.booked_at, payments.amount, logs),
+        (payments.payer, payments.payee),
+        entries,
+        begins,
+        int(wanted.min(initial=since)),
+        np.zeros((3, payments.parties), dtype=np.int32),
+        _state(),
+        facts,
+    )
+    return facts[wanted]
+
+
+def _timelines(payments: Payments) -> tuple[Int64s, Int64s]:
+    """The entries of each party in order, and where each party's begin. Entry 2·row is the payment leaving, 2·row + 1 arriving."""
+    rows = np.flatnonzero(payments.stands_for == np.arange(len(payments)))
+    begins = np.zeros(payments.parties + 1, dtype=np.int64)
+    _count(payments.payer, payments.payee, rows, begins)
+    np.cumsum(begins, out=begins)
+    entries = np.empty(int(begins[-1]), dtype=np.int64)
+    _scatter(payments.payer, payments.payee, rows, begins[:-1].copy(), entries)
+    return entries, begins
+
+
+@kernel
+def _count(payer: Int32s, payee: Int32s, rows: Int64s, begins: Int64s) -> None:
+    for row in rows:
+        if payer[row] != UNKNOWN:
+            begins[payer[row] + 1] += 1
+        if payee[row] != UNKNOWN:
+            begins[payee[row] + 1] += 1
+
+
+@kernel
+def _scatter(payer: Int32s, payee: Int32s, rows: Int64s, following: Int64s, entries: Int64s) -> None:
+    for row in rows:
+        if payer[row] != UNKNOWN:
+            entries[following[payer[row]]] = 2 * row
+            following[payer[row]] += 1
+        if payee[row] != UNKNOWN:
+            entries[following[payee[row]]] = 2 * row + 1
+            following[payee[row]] += 1
+
+
+@inlined
+def log_units(amount: int) -> int:
+    """ln(1 + amount) in thousandths, rounded: whole numbers add up to the same sum in any order."""
+    return math.floor(math.log1p(float(amount)) * 1000.0 + 0.5)
+
+
+@kernel
+def _logs(amount: Int64s, out: Int64s) -> None:
+    for i in range(amount.size):
+        out[i] = log_units(amount[i])
+
+
+# What the kernel holds of one party while it walks through its payments. By window: the first place inside (int64[window]). By direction
+# and window: how many payments and what sum. By direction: the rest.
+_DISTINCT, _LOGS, _SQUARES, _LAST = range(4)
+
+
+def _state() -> _State:
+    windows = _WINDOWS
+    return (
+        np.zeros(windows, dtype=np.int64),
+        np.zeros((2, windows), dtype=np.int64),
+        np.zeros((2, windows), dtype=np.int64),
+        np.zeros((2, 4), dtype=np.int64),
+    )
+
+
+@kernel
+def _pass(
+    values: _Values, sides: _Sides, entries: Int64s, begins: Int64s, since: int, met: npt.NDArray[np.int32], state: _State, facts: Int64s
+) -> None:
+    begun, count, total, more = state
+    for party in range(begins.size - 1):
+        begin, end = begins[party], begins[party + 1]
+        if begin == end or entries[end - 1] >> 1 < since:
+            continue
+        begun[:] = begin
+        count[:] = 0
+        total[:] = 0
+        more[:] = 0
+        more[:, _LAST] = NEVER
+        for place in range(begin, end):
+            row, direction = entries[place] >> 1, entries[place] & 1
+            if row >= since:
+                for window in range(_WINDOWS):
+                    while begun[window] < place and values[0][row] - values[0][entries[begun[window]] >> 1] > _WINDOWS_US[window]:
+                        _forget(entries[begun[window]], window, values, sides, met, state)
+                        begun[window] += 1
+                now = int(values[0][row])
+                oldest = int(values[0][entries[begun[_ALL]] >> 1]) if begun[_ALL] < place else NEVER
+                if direction == _OUT:
+                    _tell_of_payer(facts[row], now, oldest, sides[1][row], met, state)
+                else:
+                    _tell_of_payee(facts[row], now, oldest, state)
+            _remember(entries[place], values, sides, met, state)
+        for place in range(begin, end):
+            other = sides[1 - (entries[place] & 1)][entries[place] >> 1]
+            if other != UNKNOWN:
+                met[:, other] = 0
+
+
+@inlined
+def _remember(entry: int, values: _Values, sides: _Sides, met: npt.NDArray[np.int32], state: _State) -> None:
+    """Take a payment into every window."""
+    _, count, total, more = state
+    row, direction = entry >> 1, entry & 1
+    for window in range(_WINDOWS):
+        count[direction, window] += 1
+        total[direction, window] += values[1][row]
+    more[direction, _LOGS] += values[2][row]
+    more[direction, _SQUARES] += values[2][row] * values[2][row]
+    more[direction, _LAST] = values[0][row]
+    other = sides[1 - direction][row]
+    if other != UNKNOWN:
+        more[direction, _DISTINCT] += met[direction, other] == 0
+        met[direction, other] += 1
+        if direction == _OUT:
+            met[_EVER, other] += 1
+
+
+@inlined
+def _forget(entry: int, window: int, values: _Values, sides: _Sides, met: npt.NDArray[np.int32], state: _State) -> None:
+    """Let a payment fall out of one window."""
+    _, count, total, more = state
+    row, direction = entry >> 1, entry & 1
+    count[direction, window] -= 1
+    total[direction, window] -= values[1][row]
+    other = sides[1 - direction][row]
+    if window == _7D and other != UNKNOWN:
+        met[direction, other] -= 1
+        more[direction, _DISTINCT] -= met[direction, other] == 0
+    elif window == _ALL:
+        more[direction, _LOGS] -= values[2][row]
+        more[direction, _SQUARES] -= values[2][row] * values[2][row]
+        if direction == _OUT and other != UNKNOWN:
+            met[_EVER, other] -= 1
+
+
+@inlined
+def _since(now: int, then: int) -> int:
+    return now - then if then != NEVER and now - then <= HORIZON_US else NEVER
+
+
+@inlined
+def _tell_of_payer(facts: Int64s, now: int, oldest: int, payee: int, met: npt.NDArray[np.int32], state: _State) -> None:
+    _, count, total, more = state
+    facts[PAYER_OUT_1H] = count[_OUT, _1H]
+    facts[PAYER_OUT_24H] = count[_OUT, _24H]
+    facts[PAYER_OUT_7D] = count[_OUT, _7D]
+    facts[PAYER_OUT_30D] = count[_OUT, _30D]
+    facts[PAYER_OUT_SUM_24H] = total[_OUT, _24H]
+    facts[PAYER_OUT_SUM_30D] = total[_OUT, _30D]
+    facts[PAYER_PAYEES_7D] = more[_OUT, _DISTINCT]
+    facts[PAYER_SINCE_OUT] = _since(now, more[_OUT, _LAST])
+    facts[PAYER_AGE] = _since(now, oldest)
+    facts[PAYER_IN_SUM_24H] = total[_IN, _24H]
+    facts[PAYER_SINCE_IN] = _since(now, more[_IN, _LAST])
+    facts[PAYER_PAYERS_7D] = more[_IN, _DISTINCT]
+    facts[PAYER_PAID_PAYEE] = met[_EVER, payee] if payee != UNKNOWN else 0
+    facts[PAYER_OUTS] = count[_OUT, _ALL]
+    facts[PAYER_OUT_LOGS] = more[_OUT, _LOGS]
+    facts[PAYER_OUT_SQUARES] = more[_OUT, _SQUARES]
+
+
+@inlined
+def _tell_of_payee(facts: Int64s, now: int, oldest: int, state: _State) -> None:
+    _, count, total, more = state
+    facts[PAYEE_IN_24H] = count[_IN, _24H]
+    facts[PAYEE_IN_7D] = count[_IN, _7D]
+    facts[PAYEE_IN_30D] = count[_IN, _30D]
+    facts[PAYEE_IN_SUM_7D] = total[_IN, _7D]
+    facts[PAYEE_PAYERS_7D] = more[_IN, _DISTINCT]
+    facts[PAYEE_AGE] = _since(now, oldest)
+    facts[PAYEE_INS] = count[_IN, _ALL]
+    facts[PAYEE_IN_LOGS] = more[_IN, _LOGS]
+    facts[PAYEE_IN_SQUARES] = more[_IN, _SQUARES]
