@@ -1,5 +1,6 @@
 """Payments as edges from payer to payee, in the one order that "before" means."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,7 +42,8 @@ class Payments:
 def payments(silver: pa.Table) -> tuple[Payments, Int64s]:
     """Rows of silver (``contracts.lake.TYPED_SCHEMA``, in any order) as payments, and for each payment its row there."""
     booked_at = silver["booked_at"].combine_chunks().view(pa.int64()).to_numpy()
-    order = in_order(booked_at, silver["transaction_id"])
+    identifiers = silver["transaction_id"].combine_chunks()
+    order = in_order(booked_at, lambda places: identifiers.take(pa.array(places)))
     signed = silver["amount_minor"].to_numpy()[order]
     payer, payee, parties = _parties(silver)
     booked_at, payer, payee = booked_at[order], payer[order], payee[order]
@@ -49,8 +51,8 @@ def payments(silver: pa.Table) -> tuple[Payments, Int64s]:
     return Payments(booked_at, amount, payer, payee, legs(booked_at, signed, payer, payee), parties), order
 
 
-def in_order(booked_at: Int64s, transaction_id: pa.ChunkedArray) -> Int64s:
-    """Positions sorted by (booked_at, transaction_id); ids compare as bytes."""
+def in_order(booked_at: Int64s, ids: Callable[[Int64s], pa.Array]) -> Int64s:
+    """Positions sorted by (booked_at, transaction_id); ``ids`` gives the ids at some positions. Ids compare as bytes."""
     order = np.argsort(booked_at, kind="stable")
     ascending = booked_at[order]
     tied = np.zeros(len(order), dtype=np.bool_)
@@ -58,7 +60,7 @@ def in_order(booked_at: Int64s, transaction_id: pa.ChunkedArray) -> Int64s:
     tied[:-1] |= tied[1:]
     places = np.flatnonzero(tied)
     if places.size:
-        again = pa.table({"at": ascending[places], "id": transaction_id.take(pa.array(order[places])).cast(pa.binary())})
+        again = pa.table({"at": ascending[places], "id": ids(order[places]).cast(pa.binary())})
         order[places] = order[places][pc.sort_indices(again, [("at", "ascending"), ("id", "ascending")]).to_numpy()]
     return order
 
