@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 LINE := --------------------------------------------------------------------------------
 
-.PHONY: help demo test test-unit check bench bench-validation lock clean
+.PHONY: help demo test test-unit check bench bench-validation bench-features lock clean
 
 help:  ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -50,6 +50,9 @@ bench: $(BENCH_READY)  ## Compare with PySpark, Polars, DuckDB and pandas on the
 
 bench-validation: $(BENCH_READY)  ## Compare the rules on one core with schwifty, python-stdnum and ukmodulus
 	$(BIN)/python -m tests.bench.validation
+
+bench-features: $(READY)  ## Parity of batch and online, counted; the features against plain Python and pandas
+	$(BIN)/python -m tests.bench.features
 
 lock:  ## Resolve the dependencies anew into the lock files; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock

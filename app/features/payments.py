@@ -38,6 +38,19 @@ class Payments:
     def __len__(self) -> int:
         return len(self.booked_at)
 
+    def timelines(self) -> tuple[Int64s, Int64s]:
+        """The entries of each party in order, and where each party's begin. Entry 2·row is the payment leaving, 2·row + 1 arriving.
+
+        Second legs are left out.
+        """
+        rows = np.flatnonzero(self.stands_for == np.arange(len(self)))
+        begins = np.zeros(self.parties + 1, dtype=np.int64)
+        _count(self.payer, self.payee, rows, begins)
+        np.cumsum(begins, out=begins)
+        entries = np.empty(int(begins[-1]), dtype=np.int64)
+        _scatter(self.payer, self.payee, rows, begins[:-1].copy(), entries)
+        return entries, begins
+
 
 def payments(silver: pa.Table) -> tuple[Payments, Int64s]:
     """Rows of silver (``contracts.lake.TYPED_SCHEMA``, in any order) as payments, and for each payment its row there."""
@@ -108,3 +121,23 @@ def _pair(order: Int64s, booked_at: Int64s, signed: Int64s, payer: Int32s, payee
         else:
             waiting[tail] = row
             tail += 1
+
+
+@kernel
+def _count(payer: Int32s, payee: Int32s, rows: Int64s, begins: Int64s) -> None:
+    for row in rows:
+        if payer[row] != UNKNOWN:
+            begins[payer[row] + 1] += 1
+        if payee[row] != UNKNOWN:
+            begins[payee[row] + 1] += 1
+
+
+@kernel
+def _scatter(payer: Int32s, payee: Int32s, rows: Int64s, following: Int64s, entries: Int64s) -> None:
+    for row in rows:
+        if payer[row] != UNKNOWN:
+            entries[following[payer[row]]] = 2 * row
+            following[payer[row]] += 1
+        if payee[row] != UNKNOWN:
+            entries[following[payee[row]]] = 2 * row + 1
+            following[payee[row]] += 1

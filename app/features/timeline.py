@@ -67,7 +67,7 @@ def look_back(payments: Payments, since: int = 0) -> Int64s:
     Counts; sums in minor units; times in µs, or NEVER; sums of logarithms and of their squares, as ``log_units`` makes them. A window of
     length w holds what was booked at most w before. Nothing is known of an unknown party: 0, and NEVER.
     """
-    entries, begins = _timelines(payments)
+    entries, begins = payments.timelines()
     facts = np.zeros((len(payments), FACTS), dtype=np.int64)
     facts[:, [PAYER_SINCE_OUT, PAYER_AGE, PAYER_SINCE_IN, PAYEE_AGE]] = NEVER
     wanted = payments.stands_for[since:]
@@ -84,37 +84,6 @@ def look_back(payments: Payments, since: int = 0) -> Int64s:
         facts,
     )
     return facts[wanted]
-
-
-def _timelines(payments: Payments) -> tuple[Int64s, Int64s]:
-    """The entries of each party in order, and where each party's begin. Entry 2·row is the payment leaving, 2·row + 1 arriving."""
-    rows = np.flatnonzero(payments.stands_for == np.arange(len(payments)))
-    begins = np.zeros(payments.parties + 1, dtype=np.int64)
-    _count(payments.payer, payments.payee, rows, begins)
-    np.cumsum(begins, out=begins)
-    entries = np.empty(int(begins[-1]), dtype=np.int64)
-    _scatter(payments.payer, payments.payee, rows, begins[:-1].copy(), entries)
-    return entries, begins
-
-
-@kernel
-def _count(payer: Int32s, payee: Int32s, rows: Int64s, begins: Int64s) -> None:
-    for row in rows:
-        if payer[row] != UNKNOWN:
-            begins[payer[row] + 1] += 1
-        if payee[row] != UNKNOWN:
-            begins[payee[row] + 1] += 1
-
-
-@kernel
-def _scatter(payer: Int32s, payee: Int32s, rows: Int64s, following: Int64s, entries: Int64s) -> None:
-    for row in rows:
-        if payer[row] != UNKNOWN:
-            entries[following[payer[row]]] = 2 * row
-            following[payer[row]] += 1
-        if payee[row] != UNKNOWN:
-            entries[following[payee[row]]] = 2 * row + 1
-            following[payee[row]] += 1
 
 
 @inlined

@@ -1,0 +1,67 @@
+"""What was known of a payment's parties when it was booked: earlier payments of theirs that analysts had judged by then."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from app.features.feature_set import Feature
+from app.features.payments import DAY_US, Int64s, Payments
+from app.features.vector import Vectors
+from app.jit import kernel
+
+Labels = npt.NDArray[np.int8]
+
+SUSPICIOUS: Final = 1
+CLEARED: Final = 0
+UNLABELLED: Final = -1
+
+DELAY_US: Final = 30 * DAY_US
+"""A label is known this long after its payment: an investigation takes weeks."""
+
+_PRIOR: Final = (0.02, 2.0)
+"""A share is taken together with two judged payments of which one in a hundred is suspicious: a first judgement says little."""
+
+_WORDS = tuple((side, way, there) for side in ("payer", "payee") for way, there in (("out", "left"), ("in", "reached")))
+FEATURES: Final = (
+    *(Feature(f"{s}_suspicious_{w}", f"judged suspicious: payments that {t} the {s}", "payments", "all") for s, w, t in _WORDS),
+    *(Feature(f"{s}_suspicious_{w}_share", f"their share of the judged ones that {t} the {s}", "ratio", "all") for s, w, t in _WORDS),
+)
+NAMES: Final = tuple(feature.name for feature in FEATURES)
+
+
+def outcomes(payments: Payments, labels: Labels) -> Vectors:
+    """The outcome features of every payment, by labels of payments booked at least DELAY_US before it: float64[n, 8].
+
+    ``labels`` has SUSPICIOUS, CLEARED or UNLABELLED for each payment. A transfer is suspicious if one of its legs is.
+    """
+    of_transfer = np.full(len(payments), UNLABELLED, dtype=np.int8)
+    np.maximum.at(of_transfer, payments.stands_for, labels)
+    counts = np.zeros((len(payments), 8), dtype=np.int64)
+    entries, begins = payments.timelines()
+    _walk(payments.booked_at, of_transfer, entries, begins, counts)
+    counts = counts[payments.stands_for]
+    suspicious, judged = counts[:, :4].astype(np.float64), counts[:, 4:]
+    return np.hstack([suspicious, (suspicious + _PRIOR[0]) / (judged + _PRIOR[1])])
+
+
+@kernel
+def _walk(booked_at: Int64s, labels: Labels, entries: Int64s, begins: Int64s, counts: Int64s) -> None:
+    for party in range(begins.size - 1):
+        known = begins[party]  # the first entry whose label is not known yet
+        out_bad = in_bad = out_judged = in_judged = 0
+        for place in range(begins[party], begins[party + 1]):
+            row, side = entries[place] >> 1, entries[place] & 1
+            while known < place and booked_at[entries[known] >> 1] + DELAY_US <= booked_at[row]:
+                label = labels[entries[known] >> 1]
+                if entries[known] & 1:
+                    in_bad += label == SUSPICIOUS
+                    in_judged += label != UNLABELLED
+                else:
+                    out_bad += label == SUSPICIOUS
+                    out_judged += label != UNLABELLED
+                known += 1
+            counts[row, 2 * side] = out_bad
+            counts[row, 2 * side + 1] = in_bad
+            counts[row, 4 + 2 * side] = out_judged
+            counts[row, 4 + 2 * side + 1] = in_judged
