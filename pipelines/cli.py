@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from app.errors import UsageError
+from pipelines import cli_models
 from pipelines.cli_common import (
     FAILED,
     Format,
@@ -274,3 +275,6 @@ def reference_list(lake: LakeOption, as_json: JsonOption = False, storage_option
         report.rows(rows, console_for_results())
     for sentence in stale(rows):
         errors.print(f"warning: {sentence}", style="yellow", markup=False)
+
+
+app.command()(cli_models.evaluate)

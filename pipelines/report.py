@@ -159,6 +159,35 @@ def _money(totals: Mapping[str, Any], console: Console) -> None:
     rows([{"minor units of": currency} | sides for currency, sides in totals["amount_minor"].items()], console)
 
 
+def evaluation(document: Mapping[str, Any], console: Console) -> None:
+    """What `leofric evaluate` found, for people."""
+    figures = [
+        {"detector": name, "payers": payers, **{metric: f"{value:.4g}" for metric, value in of.items()}}
+        for payers, detectors in (("all", document), ("who paid before", document["warm_senders"]))
+        for name in ("isolation_forest", "supervised")
+        if (of := detectors[name]) is not None
+    ]
+    rows(figures, console)
+    found = {name: of for name, of in document["by_typology"].items() if of is not None}
+    typologies = next(iter(found.values()))
+    rows(
+        [
+            {
+                "typology": kind,
+                "payments": one["payments"],
+                **{f"{name}: recall at 1 % FPR": f"{of[kind]['recall_at_1pct_fpr']:.3f}" for name, of in found.items()},
+            }
+            for kind, one in typologies.items()
+        ],
+        console,
+    )
+    train, test = document["split"]["train"], document["split"]["test"]
+    console.print(f"Trained on {train['payments']:,} payments from {train['from']} to {train['to']}.")
+    console.print(f"Tested on {test['judged']:,} judged payments from there to {test['to']}, {test['suspicious']:,} of them suspicious.")
+    if document["supervised"] is None:
+        console.print("No ranker was trained: the labels known when the test begins are not of both kinds.")
+
+
 def rows(items: Sequence[Mapping[str, Any]], console: Console, names: Sequence[str] | None = None) -> None:
     """Rows as a table; numbers to the right."""
     names = names or list(items[0] if items else [])

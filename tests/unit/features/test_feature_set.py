@@ -1,9 +1,10 @@
 import hashlib
 import sys
+from pathlib import Path
 
 import numpy as np
 
-from app.features import feature_set
+from app.features import feature_set, outcomes
 from app.features.histories import Histories, Payment
 from app.features.payments import payments
 from app.features.vector import vectors
@@ -55,3 +56,9 @@ def test_an_amount_far_from_the_usual_deviates_and_a_short_history_says_little()
 
     assert deviation(1) == 0.0
     assert 0 < deviation(2) < deviation(20) < deviation(200)
+
+
+def test_the_page_on_detection_lists_every_feature() -> None:
+    page = (Path(__file__).parents[3] / "docs/detection.md").read_text()
+    for feature in (*feature_set.FEATURES, *outcomes.FEATURES):
+        assert f"| `{feature.name}` | {feature.meaning} | {feature.unit} | {feature.window} |" in page
