@@ -16,10 +16,10 @@ from models.trees import Scores
 
 Mask = npt.NDArray[np.bool_]
 
-TRAIN: Final = (0.15, 0.60)
-"""The part of the time span that is trained on: before it, accounts have no past yet."""
+TRAIN_FROM: Final = 0.15
+"""The share of the time span that is not trained on: before it, accounts have no past yet."""
 TEST: Final = 0.60
-"""Where the part that is tested on begins."""
+"""Where the part that `leofric evaluate` tests on begins."""
 
 _ALERTED: Final = 0.005
 _FALSE_POSITIVES: Final = 0.01
@@ -50,11 +50,11 @@ class Split:
         return self.begins + int((self.ends - self.begins) * share)
 
 
-def split(booked_at: Int64s) -> Split:
-    """Split payments, which are in order, by time."""
+def split(booked_at: Int64s, test_from: float) -> Split:
+    """Split payments, which are in order, by time: the test begins at this share of the span."""
     whole = Split(np.zeros(0, np.bool_), np.zeros(0, np.bool_), int(booked_at[0]), int(booked_at[-1]))
-    test = booked_at >= whole.at(TEST)
-    train = (booked_at >= whole.at(TRAIN[0])) & ~test
+    test = booked_at >= whole.at(test_from)
+    train = (booked_at >= whole.at(TRAIN_FROM)) & ~test
     return Split(train, test, whole.begins, whole.ends)
 
 

@@ -9,7 +9,7 @@ from models.evaluation import by_typology, mean, metrics, split, stability, thre
 
 def test_the_split_is_by_time_and_leaves_out_the_beginning() -> None:
     booked_at = np.arange(0, 101) * DAY_US
-    found = split(booked_at)
+    found = split(booked_at, 0.6)
     assert np.flatnonzero(found.train).tolist() == list(range(15, 60))
     assert np.flatnonzero(found.test).tolist() == list(range(60, 101))
     assert found.at(0.6) == 60 * DAY_US
