@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 LINE := --------------------------------------------------------------------------------
 
-.PHONY: help demo test test-unit check bench bench-validation bench-features lock clean
+.PHONY: help demo test test-unit check bench bench-validation bench-features bench-models lock clean
 
 help:  ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -53,6 +53,9 @@ bench-validation: $(BENCH_READY)  ## Compare the rules on one core with schwifty
 
 bench-features: $(READY)  ## Parity of batch and online, counted; the features against plain Python and pandas
 	$(BIN)/python -m tests.bench.features
+
+bench-models: $(READY)  ## Score one row and a batch by the flat trees and by scikit-learn
+	$(BIN)/python -m tests.bench.models
 
 lock:  ## Resolve the dependencies anew into the lock files; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock

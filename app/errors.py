@@ -7,6 +7,7 @@ LeofricError
 ├── LakeError             the lake cannot be used as it is
 │   ├── LakeBusy          another run holds the lake
 │   └── LakeNotFound      there is no lake, table or run at that place
+├── ModelError            a model is not there, is damaged, or may not become the champion (exit code 1)
 └── NotReconciled         control totals differ: nothing was published (exit code 1)
 
 Each pickles, since Ray carries errors between processes: the arguments of ``__init__`` are the arguments of the
@@ -51,6 +52,10 @@ class LakeBusy(LakeError):
 
 class LakeNotFound(LakeError):
     """There is no lake, table or run at the place that was named."""
+
+
+class ModelError(LeofricError):
+    """A model cannot be used or promoted as it is."""
 
 
 class NotReconciled(LeofricError):

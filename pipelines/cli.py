@@ -278,3 +278,5 @@ def reference_list(lake: LakeOption, as_json: JsonOption = False, storage_option
 
 
 app.command()(cli_models.evaluate)
+app.command()(cli_models.train)
+app.add_typer(cli_models.models, name="models")

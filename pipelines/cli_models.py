@@ -1,11 +1,30 @@
 """The commands of ML engineers."""
 
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from getpass import getuser
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli_common import JsonOption, LakeOption, StorageOption, console_for_results, errors, lake_at, print_json, reports_errors
+
+if TYPE_CHECKING:
+    from app.lake.registry import Decision
+
+models = typer.Typer(help="The registry of models: which are there, and which is in use.", no_args_is_help=True)
+
+WhyOption = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
+ModelArgument = Annotated[str, typer.Argument(help="The model's id.")]
+
+
+class Kind(StrEnum):
+    """Kinds of models; each has a champion of its own."""
+
+    ISOLATION_FOREST = "isolation_forest"
+    SUPERVISED = "supervised"
 
 
 @reports_errors
@@ -28,3 +47,94 @@ def evaluate(
         print_json(document)
     else:
         report.evaluation(document, console_for_results())
+
+
+@reports_errors
+def train(
+    lake: LakeOption,
+    labels: Annotated[
+        Path | None, typer.Option(help="Analysts' labels, as for evaluate; without them there is no ranker and no metrics.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed and the same lake make the same models.")] = 1,
+    as_json: JsonOption = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """Train challengers on the lake's first 80 % of time, and measure them on the rest."""
+    from pipelines import report
+    from pipelines.labels import read_labels
+    from pipelines.train import train as run
+
+    read = None if labels is None else read_labels(labels)
+    with report.progress(errors) as observer:
+        cards = run(lake_at(lake, storage_option), read, seed, observer, datetime.now(UTC), getuser())
+    if as_json:
+        print_json([asdict(card) for card in cards])
+        return
+    for card in cards:
+        typer.echo(f"{card.model_id}: trained on {card.trained['payments']:,} payments to {card.trained['to']}; a challenger now")
+        if card.holdout is not None:
+            typer.echo("  on the holdout: " + ", ".join(f"{name} {value:.3f}" for name, value in card.holdout["metrics"].items()))
+    if labels is None:
+        typer.echo("Without labels nothing was measured: promote needs --without-gate.")
+
+
+@models.command("list")
+@reports_errors
+def list_models(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
+    """List every model, its stage, and how it did on its holdout."""
+    from pipelines import report
+    from pipelines.models import listed
+
+    rows = listed(lake_at(lake, storage_option))
+    if as_json:
+        print_json(rows)
+    else:
+        names = ("model_id", "stage", "trained_to", "payments", "average_precision", "recall_at_1pct_fpr")
+        report.rows([{name: "" if row[name] is None else row[name] for name in names} for row in rows], console_for_results())
+
+
+@models.command("show")
+@reports_errors
+def show_model(model: ModelArgument, lake: LakeOption, storage_option: StorageOption = None) -> None:
+    """Show a model's card, and the decisions about it, as JSON."""
+    from app.lake import registry
+
+    storage = lake_at(lake, storage_option).storage
+    card = asdict(registry.card_of(storage, model))
+    about = [asdict(decision) for decision in registry.decisions(storage) if model in {decision.champion, decision.before}]
+    print_json(card | {"decisions": about})
+
+
+@models.command("promote")
+@reports_errors
+def promote_model(
+    model: ModelArgument,
+    lake: LakeOption,
+    why: WhyOption,
+    without_gate: Annotated[bool, typer.Option("--without-gate", help="Promote it whatever its metrics are.")] = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """Make a model the champion of its kind, if it is no worse than the champion on the same holdout."""
+    from pipelines.models import promote
+
+    _say(promote(lake_at(lake, storage_option), model, why, getuser(), datetime.now(UTC), past_gate=without_gate))
+
+
+@models.command("rollback")
+@reports_errors
+def rollback_model(
+    kind: Annotated[Kind, typer.Argument(help="Which kind of model.")],
+    lake: LakeOption,
+    why: WhyOption,
+    storage_option: StorageOption = None,
+) -> None:
+    """Bring back the champion before the one that is in use."""
+    from pipelines.models import rollback
+
+    _say(rollback(lake_at(lake, storage_option), kind.value, why, getuser(), datetime.now(UTC)))
+
+
+def _say(decision: "Decision") -> None:
+    typer.echo(
+        f"{decision.champion} is the champion of {decision.kind} now" + (f", in place of {decision.before}" if decision.before else "")
+    )

@@ -6,6 +6,8 @@ LOCK = f"{OWN}/lock"
 JOURNAL = f"{OWN}/runs"
 KEYS = f"{OWN}/keys"
 MODULUS = f"{OWN}/reference/modulus"
+MODELS = f"{OWN}/models"
+DECISIONS = f"{OWN}/champions"
 KEPT_FILES = "bronze/files"
 
 
@@ -22,3 +24,13 @@ def journal(run_id: str) -> str:
 def staging(run_id: str) -> str:
     """What a run passes from stage to stage; gone when it has ended."""
     return f"{OWN}/staging/{run_id}"
+
+
+def model(model_id: str, ending: str) -> str:
+    """A model's bytes (npz) or its card (json)."""
+    return f"{MODELS}/{model_id}.{ending}"
+
+
+def decision(number: int) -> str:
+    """A decision on the champion."""
+    return f"{DECISIONS}/{number:08d}.json"

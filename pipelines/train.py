@@ -1,0 +1,107 @@
+"""A detector trained on a lake, measured on the payments after those that it was trained on, and put into the registry."""
+
+import hashlib
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from app.errors import UsageError
+from app.features import feature_set
+from app.features.outcomes import SUSPICIOUS
+from app.lake import registry
+from app.lake.lake import Lake
+from app.lake.registry import Card
+from models import archive, evaluation, isolation_forest, supervised
+from models.archive import Model
+from models.evaluation import Mask, Split
+from models.isolation_forest import ForestSettings
+from models.supervised import RankerSettings
+from pipelines.labels import LabelFile
+from pipelines.past import Past, read_past
+from pipelines.progress import Observer
+
+HOLDOUT = 0.80
+"""Where the part of the time span begins that no registered model was trained on."""
+
+
+def train(lake: Lake, labels: LabelFile | None, seed: int, observer: Observer, now: datetime, who: str) -> list[Card]:
+    """Train an isolation forest, and a ranker if the labels known by then are of both kinds; both are challengers until one is promoted."""
+    past = read_past(lake, labels, observer)
+    split = past.split(HOLDOUT)
+    if int(split.train.sum()) < 2:
+        raise UsageError("the lake has too few payments to train on; load more days with `leofric run`")
+    learnt = split.train & past.known(split.at(HOLDOUT))
+    trains_ranker = len(np.unique(past.labels[learnt])) == 2
+    rows = np.hstack([past.vectors, past.outcomes])
+    observer.begun("train", 1 + trains_ranker)
+    models: list[tuple[Model, dict[str, Any], Mask]] = [
+        (isolation_forest.fit(past.vectors[split.train], seed), asdict(ForestSettings()), split.train)
+    ]
+    observer.advanced("train")
+    if trains_ranker:
+        models.append((supervised.fit(rows[learnt], past.labels[learnt], seed), asdict(RankerSettings()), learnt))
+        observer.advanced("train")
+    observer.ended("train")
+    return [_register(lake, past, split, model, parameters, used, seed, now, who) for model, parameters, used in models]
+
+
+def scores(model: Model, past: Past, rows: Mask) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """What a model says of some of the past's payments."""
+    if isinstance(model, isolation_forest.IsolationForest):
+        return model.scores(past.vectors[rows])
+    return model.scores(np.hstack([past.vectors[rows], past.outcomes[rows]]))
+
+
+def _register(
+    lake: Lake, past: Past, split: Split, model: Model, parameters: dict[str, Any], used: Mask, seed: int, now: datetime, who: str
+) -> Card:
+    data, kind = archive.pack(model), archive.kind_of(model)
+    digest = hashlib.sha256(data).hexdigest()
+    card = Card(
+        model_id=f"{kind}-{now:%Y%m%dT%H%M%S.%fZ}-{digest[:8]}",
+        kind=kind,
+        features_version=feature_set.VERSION,
+        seed=seed,
+        parameters=parameters,
+        trained={"from": _text(split.at(evaluation.TRAIN_FROM)), "to": _text(split.at(HOLDOUT)), "payments": int(used.sum())},
+        holdout=_holdout(lake, past, split, model, kind),
+        silver_version=past.silver_version,
+        code_version=version("leofric"),
+        sha256=digest,
+        created_at=now.isoformat(timespec="seconds"),
+        created_by=who,
+    )
+    registry.keep(lake.storage, card, data)
+    return card
+
+
+def _holdout(lake: Lake, past: Past, split: Split, model: Model, kind: str) -> dict[str, Any] | None:
+    """How well the model does on the holdout, and how well the champion of its kind does there."""
+    judged = split.test & past.judged
+    days = evaluation.days_between(split.at(HOLDOUT), split.ends)
+
+    def figures(of: Model) -> dict[str, float] | None:
+        return evaluation.mean([evaluation.metrics(scores(of, past, judged), past.labels[judged] == SUSPICIOUS, days)])
+
+    found = figures(model)
+    if found is None:
+        return None
+    name = registry.champion(lake.storage, kind)
+    champion = None if name is None else archive.unpack(registry.read(lake.storage, registry.card_of(lake.storage, name)))
+    fits = champion is not None and champion.features_version == feature_set.VERSION
+    return {
+        "from": _text(split.at(HOLDOUT)),
+        "to": _text(split.ends),
+        "judged": int(judged.sum()),
+        "suspicious": int((past.labels[judged] == SUSPICIOUS).sum()),
+        "metrics": found,
+        "champion": name,
+        "champion_metrics": figures(champion) if champion is not None and fits else None,
+    }
+
+
+def _text(instant: int) -> str:
+    return datetime.fromtimestamp(instant / 1e6, UTC).isoformat(timespec="seconds")
