@@ -16,7 +16,7 @@ Model = IsolationForest | Ranker
 ISOLATION_FOREST: Final = "isolation_forest"
 RANKER: Final = "supervised"
 
-_ARRAYS: Final = ("feature", "threshold", "left", "right", "value", "roots")
+_ARRAYS: Final = ("nodes", "value", "roots", "depths")
 
 
 def kind_of(model: Model) -> str:

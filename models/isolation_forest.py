@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import IsolationForest as Grown
+from sklearn.ensemble import IsolationForest as Grower
 
 from app.errors import UsageError
 from app.features import feature_set
 from app.features.vector import Vectors
-from models.trees import LEAF, Matrix, Scores, Trees, join
+from models.trees import LEAF, Grown, Matrix, Scores, Trees, depths, join
 
 
 @dataclass(frozen=True)
@@ -65,35 +65,15 @@ def fit(vectors: Vectors, seed: int, settings: ForestSettings = ForestSettings()
 
 def _grow(rows: Matrix, trees: int, samples: int, seed: int) -> IsolationForest:
     samples = min(samples, len(rows))
-    grown = Grown(n_estimators=trees, max_samples=samples, random_state=seed).fit(rows)
+    grown = Grower(n_estimators=trees, max_samples=samples, random_state=seed).fit(rows)
     nodes = []
     for estimator in grown.estimators_:
         tree = estimator.tree_
         leaves = tree.children_left == LEAF
-        value = np.where(leaves, _depths(tree.children_left, tree.children_right) + average_paths(tree.n_node_samples), 0.0)
-        nodes.append(
-            {
-                "feature": np.where(leaves, LEAF, tree.feature),
-                "threshold": tree.threshold,
-                "left": tree.children_left,
-                "right": tree.children_right,
-                "value": value,
-                "rows": tree.n_node_samples,
-            }
-        )
+        value = depths(tree.children_left, tree.children_right) + average_paths(tree.n_node_samples)
+        feature = np.where(leaves, LEAF, tree.feature)
+        nodes.append(Grown(feature, tree.threshold, tree.children_left, tree.children_right, value, tree.n_node_samples))
     return IsolationForest(join(nodes), samples, feature_set.VERSION)
-
-
-def _depths(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """How many cuts each node is away from the root, which is node 0."""
-    depths = np.zeros(len(left), dtype=np.int64)
-    level = np.zeros(1, dtype=np.int64)
-    while level.size:
-        level = level[left[level] != LEAF]
-        for children in (left[level], right[level]):
-            depths[children] = depths[level] + 1
-        level = np.concatenate([left[level], right[level]])
-    return depths
 
 
 def average_path(rows: int) -> float:

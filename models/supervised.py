@@ -10,7 +10,7 @@ from app.features import feature_set
 from app.features.outcomes import SUSPICIOUS, Labels
 from app.features.vector import Vectors
 from models.isolation_forest import as_matrix
-from models.trees import LEAF, Scores, Trees, join
+from models.trees import LEAF, Grown, Scores, Trees, join
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,7 @@ def fit(vectors: Vectors, labels: Labels, seed: int, settings: RankerSettings = 
     return Ranker(join(trees), float(grown._baseline_prediction.item()), feature_set.VERSION)
 
 
-def _nodes(nodes: npt.NDArray[np.void]) -> dict[str, npt.NDArray[np.generic]]:
-    leaves = nodes["is_leaf"].astype(bool)
-    return {
-        "feature": np.where(leaves, LEAF, nodes["feature_idx"]),
-        "threshold": nodes["num_threshold"],
-        "left": nodes["left"].astype(np.int64),
-        "right": nodes["right"].astype(np.int64),
-        "value": np.where(leaves, nodes["value"], 0.0),
-        "rows": nodes["count"],
-    }
+def _nodes(nodes: npt.NDArray[np.void]) -> Grown:
+    feature = np.where(nodes["is_leaf"].astype(bool), LEAF, nodes["feature_idx"])
+    left, right = (nodes[side].astype(np.int64) for side in ("left", "right"))
+    return Grown(feature, nodes["num_threshold"], left, right, nodes["value"], nodes["count"])

@@ -12,6 +12,7 @@ from app.features.payments import payments
 from app.features.vector import vectors
 from models import isolation_forest
 from models.isolation_forest import ForestSettings, as_matrix
+from models.trees import Matrix
 from tests.bench.features import stream
 from tests.bench.main import say
 from tests.support.payments import silver
@@ -36,7 +37,7 @@ def main() -> None:
     settings = ForestSettings()
     begun = perf_counter()
     forest = isolation_forest.fit(features, 1)
-    say(f"trained on {count:,} payments in {perf_counter() - begun:.1f} s: {len(forest.trees.feature):,} nodes in {settings.trees} trees")
+    say(f"trained on {count:,} payments in {perf_counter() - begun:.1f} s: {len(forest.trees.nodes):,} nodes in {settings.trees} trees")
     reference = Reference(n_estimators=settings.trees, max_samples=settings.samples, random_state=1).fit(as_matrix(features))
     rows = as_matrix(features)
     one, ours = features[:1], seconds(lambda: forest.scores(features[:1]), 200)
@@ -49,7 +50,7 @@ def main() -> None:
     say(f"largest difference to scikit-learn on a forest of its own: {difference(rows):.1e}")
 
 
-def difference(rows: isolation_forest.Matrix) -> float:
+def difference(rows: Matrix) -> float:
     """How far our walk is from scikit-learn's on the same trees."""
     grown = isolation_forest._grow(rows, 50, 4_096, 3)
     reference = Reference(n_estimators=50, max_samples=4_096, random_state=3).fit(rows)
