@@ -1,0 +1,1 @@
+"""AML scenarios: what an analyst should look at, and why."""

@@ -1,0 +1,28 @@
+"""What a scenario gives an analyst."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.detection.book import Book, Side, instant
+from app.features.payments import Int64s
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One account, one reason, and the payments that made it fire."""
+
+    reason: str  # stable, for programs: the scenario's name and what of it
+    account: str  # as silver writes parties
+    sentence: str  # for people, with the numbers
+    fired_by: str  # the transaction_id with which the condition became true
+    evidence: tuple[str, ...]  # every transaction_id in the window, in order; the last is fired_by
+
+
+def alerts(book: Book, side: Side, places: Int64s, begins: Int64s, *, paying: bool) -> Iterator[tuple[int, "Alert"]]:
+    """An alert without its reason for each of these places, whose window begins at ``begins[place]``."""
+    names = book.payer if paying else book.payee
+    for place in places.tolist():
+        rows = side.rows[begins[place] : place + 1]
+        evidence = tuple(book.transaction_id[row].as_py() for row in rows.tolist())
+        span = f"from {instant(int(side.booked_at[begins[place]]))} to {instant(int(side.booked_at[place]))}"
+        yield place, Alert("", names[int(rows[-1])].as_py(), span, evidence[-1], evidence)

@@ -1,0 +1,129 @@
+"""What scenarios look at: payments in order, each party's as it pays and as it is paid, and exact sliding windows over them."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.features.payments import UNKNOWN, Int32s, Int64s, Payments, payments
+from app.jit import kernel
+
+Mask = npt.NDArray[np.bool_]
+
+SECOND_US: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Book:
+    """Accepted payments (rows of silver, in any order) as scenarios see them: by (booked_at, transaction_id)."""
+
+    payments: Payments
+    transaction_id: pa.StringArray
+    payer: pa.StringArray
+    payee: pa.StringArray
+    sterling: Mask
+    own: Mask  # of each party: it is an account of this bank, for payments were booked on it
+
+
+def book(silver: pa.Table) -> Book:
+    """Open the book of ``silver``."""
+    ordered, order = payments(silver)
+    columns = (silver[name].combine_chunks().take(pa.array(order)) for name in ("transaction_id", "payer", "payee", "currency"))
+    transaction_id, payer, payee, currency = columns
+    leaving = silver["amount_minor"].to_numpy()[order] < 0
+    booked = np.where(leaving, ordered.payer, ordered.payee)
+    own = np.zeros(ordered.parties, dtype=np.bool_)
+    own[booked[booked != UNKNOWN]] = True
+    return Book(ordered, transaction_id, payer, payee, pc.equal(currency, "GBP").to_numpy(zero_copy_only=False), own)
+
+
+@dataclass(frozen=True)
+class Side:
+    """The payments of the bank's own accounts on one side, one account after the other, in order; a place is a position among them.
+
+    Second legs are left out: they are the same payment.
+    """
+
+    rows: Int64s  # the payment at each place
+    party: Int32s
+    other: Int32s  # the party on the other side, or UNKNOWN
+    booked_at: Int64s
+    amount: Int64s
+    parties: int
+
+    def begins(self, window_us: int) -> Int64s:
+        """For each place the first place of the window that ends there: the party's payments of at most ``window_us`` before."""
+        out = np.empty(len(self.rows), dtype=np.int64)
+        _begins(self.party, self.booked_at, window_us, out)
+        return out
+
+    def sums(self, begins: Int64s) -> Int64s:
+        """What the payments from ``begins`` to each place come to, in minor units."""
+        total = np.concatenate([[0], np.cumsum(self.amount)])
+        return np.asarray(total[1:] - total[begins])
+
+    def others(self, begins: Int64s) -> Int64s:
+        """How many different known parties the payments from ``begins`` to each place are with; ``begins`` never falls."""
+        out = np.empty(len(self.rows), dtype=np.int64)
+        _others(self.other, begins, np.zeros(self.parties, dtype=np.int32), out)
+        return out
+
+    def crossings(self, fires: Mask) -> Int64s:
+        """The places where a condition becomes true: it was not at the party's payment before. One alert a burst, not one a payment."""
+        before = np.zeros(len(fires), dtype=np.bool_)
+        before[1:] = fires[:-1] & (self.party[1:] == self.party[:-1])
+        return np.flatnonzero(fires & ~before)
+
+
+def side(book: Book, *, paying: bool, chosen: Mask | None = None) -> Side:
+    """The payers' side, or the payees'; of the ``chosen`` payments only, if given.
+
+    Other banks' accounts are left out: an employer elsewhere pays hundreds of salaries in a minute, and is not ours to watch.
+    """
+    of = book.payments
+    party, other = (of.payer, of.payee) if paying else (of.payee, of.payer)
+    known = party != UNKNOWN
+    wanted = (of.stands_for == np.arange(len(of))) & known
+    wanted[known] &= book.own[party[known]]
+    rows = np.flatnonzero(wanted if chosen is None else wanted & chosen)
+    rows = rows[np.argsort(party[rows], kind="stable")]
+    return Side(rows, party[rows], other[rows], of.booked_at[rows], of.amount[rows], of.parties)
+
+
+@kernel
+def _begins(party: Int32s, booked_at: Int64s, window_us: int, out: Int64s) -> None:
+    begin = 0
+    for place in range(out.size):
+        while party[begin] != party[place] or booked_at[place] - booked_at[begin] > window_us:
+            begin += 1
+        out[place] = begin
+
+
+@kernel
+def _others(others: Int32s, begins: Int64s, met: Int32s, out: Int64s) -> None:
+    begin = 0
+    distinct = 0
+    for place in range(out.size):
+        if others[place] != UNKNOWN:
+            distinct += met[others[place]] == 0
+            met[others[place]] += 1
+        while begin < begins[place]:  # what fell out, and the whole party before
+            if others[begin] != UNKNOWN:
+                met[others[begin]] -= 1
+                distinct -= met[others[begin]] == 0
+            begin += 1
+        out[place] = distinct
+
+
+def pounds(minor: int) -> str:
+    """£1,234.56."""
+    return f"£{minor // 100:,}.{minor % 100:02d}"
+
+
+def instant(us: int) -> str:
+    """2026-01-02 10:00:00 UTC."""
+    return f"{datetime.fromtimestamp(us // SECOND_US, UTC):%Y-%m-%d %H:%M:%S} UTC"

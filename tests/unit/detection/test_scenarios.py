@@ -1,0 +1,107 @@
+from datetime import date
+
+import pytest
+
+from app.detection import fan, structuring, velocity
+from app.detection.alert import Alert
+from app.detection.book import SECOND_US, book
+from app.detection.pack import SCENARIOS, find_all
+from app.detection.thresholds import in_force, thresholds
+from app.errors import UsageError
+from app.features.histories import Payment
+from tests.support.payments import DAY, HOUR, silver
+
+TODAY = date(2026, 11, 24)
+
+
+def paid(count: int, *, every: int, pence: int = 100, payer: str | None = "A", payees: int = 1, currency: str = "GBP") -> list[Payment]:
+    return [Payment(f"{i:03d}", i * every, -pence, currency, payer, f"B{i % payees}") for i in range(count)]
+
+
+def velocities(stream: list[Payment]) -> list[Alert]:
+    return velocity.find(book(silver(stream)), in_force("velocity", TODAY))
+
+
+@pytest.mark.parametrize(
+    ("count", "every", "pence", "reasons"),
+    [
+        (10, SECOND_US, 100, []), (11, SECOND_US, 100, ["velocity_count"]),
+        (11, 30 * SECOND_US, 100, ["velocity_count"]), (11, 30 * SECOND_US + 1, 100, []),
+        (2, SECOND_US, 2_500_000, []), (2, SECOND_US, 2_500_001, ["velocity_sum"]), (1, 1, 5_000_001, ["velocity_sum"]),
+    ],
+)  # fmt: skip
+def test_velocity_is_more_than_ten_payments_or_fifty_thousand_pounds_in_five_minutes(
+    count: int, every: int, pence: int, reasons: list[str]
+) -> None:
+    assert [alert.reason for alert in velocities(paid(count, every=every, pence=pence))] == reasons
+
+
+def test_velocity_fires_once_a_burst_and_again_at_the_next() -> None:
+    burst = paid(20, every=SECOND_US)
+    later = [Payment(f"L{p.transaction_id}", p.booked_at + DAY, p.amount_minor, "GBP", "A", "B") for p in burst]
+    first, second = velocities(burst + later)
+    assert (first.fired_by, second.fired_by) == ("010", "L010")
+    assert first.evidence == tuple(f"{i:03d}" for i in range(11))
+    assert first.account == "A"
+    assert first.sentence == (
+        "11 payments and £11.00 left the account within 300 seconds, from 1970-01-01 00:00:00 UTC to 1970-01-01 00:00:10 UTC."
+    )
+
+
+def test_a_sum_in_another_currency_is_no_sum_in_pounds() -> None:
+    assert velocities(paid(1, every=1, pence=9_000_000, currency="JPY")) == []
+    (alert,) = velocities(paid(11, every=1, pence=9_000_000, currency="JPY"))
+    assert "£" not in alert.sentence
+
+
+def test_an_account_at_another_bank_is_not_ours_to_watch() -> None:
+    salaries = [Payment(f"{i:03d}", i, 200_000, "GBP", "employer elsewhere", f"B{i}") for i in range(30)]
+    assert velocities(salaries) == []
+
+
+def test_payments_of_unknown_payers_are_nobodys_velocity() -> None:
+    assert velocities(paid(30, every=1, payer=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("pence", "every", "count", "alerts"),
+    [
+        (950_000, DAY, 4, 1), (950_000, DAY, 3, 0), (1_000_000, DAY, 9, 0), (899_999, DAY, 9, 0), (900_000, DAY, 4, 1),
+        (999_999, DAY, 4, 1),
+        (950_000, 7 * DAY // 3, 4, 1), (950_000, 7 * DAY // 3 + 1, 4, 0),
+    ],
+)  # fmt: skip
+def test_structuring_is_four_sums_just_below_the_line_in_a_week(pence: int, every: int, count: int, alerts: int) -> None:
+    into = [Payment(p.transaction_id, p.booked_at, -p.amount_minor, "GBP", None, p.payee) for p in paid(count, every=every, pence=pence)]
+    found = structuring.find(book(silver(into)), in_force("structuring", TODAY))
+    assert len(found) == alerts
+    for alert in found:
+        assert (alert.account, len(alert.evidence)) == ("B0", 4)
+
+
+@pytest.mark.parametrize(
+    ("count", "payees", "every", "alerts"), [(20, 20, HOUR, 1), (19, 19, HOUR, 0), (40, 19, 1, 0), (20, 20, 2 * HOUR, 0)]
+)
+def test_fan_out_counts_different_payees_of_a_day(count: int, payees: int, every: int, alerts: int) -> None:
+    assert len(fan.find_out(book(silver(paid(count, every=every, payees=payees))), in_force("fan_out", TODAY))) == alerts
+
+
+def test_fan_in_counts_different_payers_of_a_day() -> None:
+    stream = [Payment(f"{i:03d}", i, 5, "GBP", f"P{i}", "A") for i in range(20)]
+    (alert,) = fan.find_in(book(silver(stream)), in_force("fan_in", TODAY))
+    assert alert.sentence.startswith("20 different accounts paid this one")
+    assert fan.find_in(book(silver(stream[:19])), in_force("fan_in", TODAY)) == []
+
+
+def test_thresholds_have_a_day_an_owner_and_a_reason_and_every_scenario_has_some() -> None:
+    assert all(one.owner and one.why and one.unit for one in thresholds())
+    assert {one.scenario for one in thresholds()} == {scenario.name for scenario in SCENARIOS}
+    assert in_force("velocity", TODAY, {"payments": 5})["payments"] == 5
+    with pytest.raises(UsageError, match="no threshold 'paymens'"):
+        in_force("velocity", TODAY, {"paymens": 5})
+    with pytest.raises(UsageError, match="no scenario 'velocity' is in force on 2025-01-01"):
+        in_force("velocity", date(2025, 1, 1))
+
+
+def test_no_payments_fire_nothing() -> None:
+    assert find_all(book(silver([])), TODAY) == {scenario.name: [] for scenario in SCENARIOS}
