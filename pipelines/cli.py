@@ -279,4 +279,5 @@ def reference_list(lake: LakeOption, as_json: JsonOption = False, storage_option
 
 app.command()(cli_models.evaluate)
 app.command()(cli_models.train)
+app.command()(cli_models.backtest)
 app.add_typer(cli_models.models, name="models")

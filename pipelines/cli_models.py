@@ -78,6 +78,31 @@ def train(
         typer.echo("Without labels nothing was measured: promote needs --without-gate.")
 
 
+@reports_errors
+def backtest(
+    scenario: Annotated[str, typer.Option(help="The scenario's name, such as velocity.")],
+    lake: LakeOption,
+    changed: Annotated[list[str] | None, typer.Option("--set", help="NAME=NUMBER: a threshold to try; repeatable.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Analysts' labels, as for evaluate: what of each typology is found.")] = None,
+    examples: Annotated[int, typer.Option(min=0, help="How many alerts to show just above and just below the line.")] = 3,
+    as_json: JsonOption = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """Try other thresholds of a scenario on the lake's payments, and see which alerts come and go."""
+    from pipelines import report
+    from pipelines.backtest import backtest as run
+    from pipelines.backtest import changes_of
+    from pipelines.labels import read_labels
+
+    changes, read = changes_of(changed or []), None if labels is None else read_labels(labels)
+    with report.progress(errors) as observer:
+        document = run(lake_at(lake, storage_option), scenario, changes, read, examples, datetime.now(UTC).date(), observer)
+    if as_json:
+        print_json(document)
+    else:
+        report.backtest(document, console_for_results())
+
+
 @models.command("list")
 @reports_errors
 def list_models(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:

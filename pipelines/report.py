@@ -188,6 +188,29 @@ def evaluation(document: Mapping[str, Any], console: Console) -> None:
         console.print("No ranker was trained: the labels known when the test begins are not of both kinds.")
 
 
+def backtest(document: Mapping[str, Any], console: Console) -> None:
+    """What `leofric backtest` found, for people."""
+    rows(
+        [
+            {"thresholds": when, **document[when]["thresholds"], "alerts": document[when]["alerts"], "accounts": document[when]["accounts"]}
+            for when in ("before", "after")
+        ],
+        console,
+    )
+    console.print(f"Of {document['payments']:,} payments: {document['accounts_gained']} accounts gained, {document['accounts_lost']} lost.")
+    if document["by_typology"]:
+        found = document["by_typology"].items()
+        rows(
+            [{"typology": name, "payments": one["payments"], "before": one["before"], "after": one["after"]} for name, one in found],
+            console,
+        )
+    for where in ("just_above", "just_below"):
+        for alert in document[where]:
+            console.print(f"{where.replace('_', ' ')} the line: {alert['account']}: {alert['sentence']}", markup=False)
+    if document["tested_on"] is None:
+        console.print("No data has tested this scenario.", style="yellow")
+
+
 def rows(items: Sequence[Mapping[str, Any]], console: Console, names: Sequence[str] | None = None) -> None:
     """Rows as a table; numbers to the right."""
     names = names or list(items[0] if items else [])

@@ -1,16 +1,20 @@
 """The rule pack on the sample bank: what was planted is found, and little else."""
 
 import csv
+import json
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from app.contracts.lake import SILVER
 from app.detection.alert import Alert
 from app.detection.book import book
 from app.detection.pack import SCENARIOS, find_all
 from pipelines import sample
+from pipelines.cli import app
 from tests.support.lake import NOW, load, opened
 
 
@@ -44,3 +48,46 @@ def test_the_rest_of_the_bank_hardly_fires(found: dict[str, list[Alert]]) -> Non
     fired = [alert for alerts in found.values() for alert in alerts if alert.reason != "velocity_sum"]
     planted = [alert for alert in fired if any(identifier.startswith("P0") for identifier in alert.evidence)]
     assert len(planted) >= 0.9 * len(fired)
+
+
+def backtest(bank: Path, *words: str) -> Any:
+    return CliRunner().invoke(app, ["backtest", "--lake", str(bank / "lake"), *words])
+
+
+def test_a_backtest_says_what_another_threshold_gains_and_loses(bank: Path) -> None:
+    labels = str(bank / "landing/ground_truth/labels.csv")
+    ran = backtest(bank, "--scenario", "velocity", "--set", "sum=999999999999", "--set", "payments=14", "--labels", labels, "--json")
+    assert ran.exit_code == 0, ran.output
+    found = json.loads(ran.stdout)
+    assert found["before"]["thresholds"] == {"payments": 10, "sum": 5_000_000, "window": 300}
+    assert found["after"]["alerts"] < found["before"]["alerts"]
+    assert found["accounts_gained"] == 0
+    assert found["accounts_lost"] == found["before"]["accounts"] - found["after"]["accounts"]
+    assert found["by_typology"]["velocity"]["before"] == found["by_typology"]["velocity"]["after"] == 1.0
+    # Fifteen were planted: a tenth stricter, none would be left.
+    assert len(found["just_above"]) == min(3, found["after"]["accounts"])
+    assert "15 payments" in found["just_above"][0]["sentence"]
+
+
+def test_a_backtest_shows_what_lies_just_below_the_line(bank: Path) -> None:
+    ran = backtest(bank, "--scenario", "fan_in", "--set", "parties=26", "--json")
+    found = json.loads(ran.stdout)
+    assert found["after"]["alerts"] == 0
+    assert found["just_below"]
+    assert "Of " in backtest(bank, "--scenario", "fan_in").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scenario", "nothing"], "there is no scenario 'nothing'; there are velocity"),
+        (["--scenario", "velocity", "--set", "nothing=1"], "has no threshold 'nothing'"),
+        (["--scenario", "velocity", "--set", "payments"], "NAME=NUMBER"),
+        (["--scenario", "velocity", "--set", "payments=-1"], "NAME=NUMBER"),
+        (["--scenario", "velocity", "--set", "window=9999999999999"], "at most 12 digits"),
+    ],
+)
+def test_a_backtest_that_cannot_be_is_wrong_usage(bank: Path, words: list[str], message: str) -> None:
+    ran = backtest(bank, *words)
+    assert ran.exit_code == 2
+    assert message in ran.stderr.replace("\n", " ")
