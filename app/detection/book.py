@@ -72,6 +72,12 @@ class Side:
         _others(self.other, begins, np.zeros(self.parties, dtype=np.int32), out)
         return out
 
+    def before(self, later: "Side", window_us: int) -> tuple[Int64s, Int64s]:
+        """For each place of ``later`` where in this side the same account's payments of ``window_us`` before begin and end."""
+        begins, ends = (np.empty(len(later.rows), dtype=np.int64) for _ in range(2))
+        _before((self.party, later.party), (self.rows, later.rows), (self.booked_at, later.booked_at), window_us, begins, ends)
+        return begins, ends
+
     def crossings(self, fires: Mask) -> Int64s:
         """The places where a condition becomes true: it was not at the party's payment before. One alert a burst, not one a payment."""
         before = np.zeros(len(fires), dtype=np.bool_)
@@ -117,6 +123,27 @@ def _others(others: Int32s, begins: Int64s, met: Int32s, out: Int64s) -> None:
                 distinct -= met[others[begin]] == 0
             begin += 1
         out[place] = distinct
+
+
+@kernel
+def _before(
+    party: tuple[Int32s, Int32s],
+    rows: tuple[Int64s, Int64s],
+    booked_at: tuple[Int64s, Int64s],
+    window_us: int,
+    begins: Int64s,
+    ends: Int64s,
+) -> None:
+    begin = 0
+    end = 0
+    for place in range(ends.size):
+        mine, row = party[1][place], rows[1][place]
+        while end < rows[0].size and (party[0][end] < mine or (party[0][end] == mine and rows[0][end] < row)):
+            end += 1
+        while begin < end and (party[0][begin] != mine or booked_at[1][place] - booked_at[0][begin] > window_us):
+            begin += 1
+        begins[place] = begin
+        ends[place] = end
 
 
 def pounds(minor: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from app.detection import fan, structuring, velocity
+from app.detection import fan, pass_through, structuring, velocity
 from app.detection.alert import Alert
 from app.detection.book import Book
 from app.detection.thresholds import in_force
@@ -22,6 +22,7 @@ class Scenario:
 SCENARIOS = (
     Scenario(velocity.NAME, velocity.find, "the sample bank"),
     Scenario(structuring.NAME, structuring.find, "the sample bank"),
+    Scenario(pass_through.NAME, pass_through.find, "the sample bank"),
     Scenario(fan.FAN_IN, fan.find_in, "the sample bank"),
     Scenario(fan.FAN_OUT, fan.find_out, "the sample bank"),
 )

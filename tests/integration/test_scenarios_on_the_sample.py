@@ -44,8 +44,11 @@ def test_every_planted_instance_is_found(bank: Path, found: dict[str, list[Alert
 
 
 def test_the_rest_of_the_bank_hardly_fires(found: dict[str, list[Alert]]) -> None:
-    # A house is bought in one payment of more than £50,000: the bank's rule on sums fires, as it says.
-    fired = [alert for alerts in found.values() for alert in alerts if alert.reason != "velocity_sum"]
+    # A house is bought in one payment of more than £50,000: the bank's rule on sums fires, as it says. And in some accounts what comes and
+    # what goes is about the same by chance.
+    by_chance = {"velocity_sum", "pass_through_share"}
+    fired = [alert for alerts in found.values() for alert in alerts if alert.reason not in by_chance]
+    assert len(found["pass_through"]) < 0.001 * 40_000
     planted = [alert for alert in fired if any(identifier.startswith("P0") for identifier in alert.evidence)]
     assert len(planted) >= 0.9 * len(fired)
 

@@ -36,3 +36,17 @@ def test_money_and_instants_are_written_for_people() -> None:
     assert pounds(123_456_789) == "£1,234,567.89"
     assert pounds(5) == "£0.05"
     assert instant(DAY + HOUR + 1) == "1970-01-02 01:00:00 UTC"
+
+
+@given(streams(), st.sampled_from([0, HOUR, DAY, 30 * DAY]))
+def test_what_came_before_is_found_for_every_payment_that_leaves(stream: list[Payment], window: int) -> None:
+    opened = book(silver(stream))
+    out, into = side(opened, paying=True), side(opened, paying=False)
+    begins, ends = into.before(out, window)
+    for place in range(len(out.rows)):
+        expected = [
+            row
+            for row, party, at in zip(into.rows.tolist(), into.party.tolist(), into.booked_at.tolist(), strict=True)
+            if party == out.party[place] and row < out.rows[place] and out.booked_at[place] - at <= window
+        ]
+        assert into.rows[begins[place] : ends[place]].tolist() == expected

@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from app.detection import fan, structuring, velocity
+from app.detection import fan, pass_through, structuring, velocity
 from app.detection.alert import Alert
 from app.detection.book import SECOND_US, book
 from app.detection.pack import SCENARIOS, find_all
@@ -105,3 +105,36 @@ def test_thresholds_have_a_day_an_owner_and_a_reason_and_every_scenario_has_some
 
 def test_no_payments_fire_nothing() -> None:
     assert find_all(book(silver([])), TODAY) == {scenario.name: [] for scenario in SCENARIOS}
+
+
+def passing(came: int, left: list[int], every: int = HOUR, currency: str = "GBP") -> list[Alert]:
+    stream = [Payment("in", 0, came, currency, "B", "A")]
+    stream += [Payment(f"out{i}", (i + 1) * every, -pence, currency, "A", f"C{i}") for i, pence in enumerate(left)]
+    return pass_through.find(book(silver(stream)), in_force("pass_through", TODAY))
+
+
+def test_pass_through_fires_when_nine_tenths_of_what_came_have_left() -> None:
+    (alert,) = passing(400_000, [200_000, 150_000, 10_000, 20_000])
+    assert (alert.fired_by, alert.evidence) == ("out2", ("in", "out0", "out1", "out2"))
+    assert alert.sentence == (
+        "£3,600.00 left the account from 1970-01-01 01:00:00 UTC to 1970-01-01 03:00:00 UTC;"
+        " £4,000.00 had come to it in the 24 hours before: 90 %."
+    )
+
+
+@pytest.mark.parametrize(
+    ("came", "left", "every", "currency"),
+    [
+        (400_000, [200_000, 150_000], HOUR, "GBP"), (299_999, [299_999], HOUR, "GBP"), (400_000, [444_001], HOUR, "GBP"),
+        (400_000, [400_000], DAY + 1, "GBP"), (400_000, [200_000, 200_000], 23 * HOUR, "GBP"), (400_000, [400_000], HOUR, "EUR"),
+    ],
+)  # fmt: skip
+def test_too_little_too_small_too_much_too_late_or_not_in_pounds_is_no_pass_through(
+    came: int, left: list[int], every: int, currency: str
+) -> None:
+    assert passing(came, left, every, currency) == []
+
+
+def test_what_left_before_it_came_is_no_pass_through() -> None:
+    stream = [Payment("out", 0, -400_000, "GBP", "A", "C"), Payment("in", 1, 400_000, "GBP", "B", "A")]
+    assert pass_through.find(book(silver(stream)), in_force("pass_through", TODAY)) == []
