@@ -18,11 +18,12 @@ class Alert:
     evidence: tuple[str, ...]  # every transaction_id in the window, in order; the last is fired_by
 
 
-def alerts(book: Book, side: Side, places: Int64s, begins: Int64s, *, paying: bool) -> Iterator[tuple[int, "Alert"]]:
-    """An alert without its reason for each of these places, whose window begins at ``begins[place]``."""
-    names = book.payer if paying else book.payee
+def alerts(book: Book, side: Side, places: Int64s, begins: Int64s) -> Iterator[tuple[int, "Alert"]]:
+    """An alert without its reason for each of these places, whose window begins at ``begins[place]``; its sentence is the window's span."""
     for place in places.tolist():
         rows = side.rows[begins[place] : place + 1]
         evidence = tuple(book.transaction_id[row].as_py() for row in rows.tolist())
         span = f"from {instant(int(side.booked_at[begins[place]]))} to {instant(int(side.booked_at[place]))}"
-        yield place, Alert("", names[int(rows[-1])].as_py(), span, evidence[-1], evidence)
+        row = int(rows[-1])
+        names = book.payer if book.payments.payer[row] == side.party[place] else book.payee
+        yield place, Alert("", names[row].as_py(), span, evidence[-1], evidence)

@@ -96,8 +96,19 @@ def side(book: Book, *, paying: bool, chosen: Mask | None = None) -> Side:
     wanted = (of.stands_for == np.arange(len(of))) & known
     wanted[known] &= book.own[party[known]]
     rows = np.flatnonzero(wanted if chosen is None else wanted & chosen)
-    rows = rows[np.argsort(party[rows], kind="stable")]
-    return Side(rows, party[rows], other[rows], of.booked_at[rows], of.amount[rows], of.parties)
+    return _arranged(book, rows, party[rows], other[rows])
+
+
+def both_sides(book: Book, chosen: Mask) -> Side:
+    """What leaves and what comes to each account, as one side."""
+    out, into = (side(book, paying=paying, chosen=chosen) for paying in (True, False))
+    return _arranged(book, *(np.concatenate([getattr(out, name), getattr(into, name)]) for name in ("rows", "party", "other")))
+
+
+def _arranged(book: Book, rows: Int64s, party: Int32s, other: Int32s) -> Side:
+    order = np.lexsort((rows, party))
+    rows = rows[order]
+    return Side(rows, party[order], other[order], book.payments.booked_at[rows], book.payments.amount[rows], book.payments.parties)
 
 
 @kernel

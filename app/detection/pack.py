@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from app.detection import fan, pass_through, structuring, velocity
+from app.detection import dormant, fan, pass_through, structuring, velocity
 from app.detection.alert import Alert
 from app.detection.book import Book
 from app.detection.thresholds import in_force
@@ -23,6 +23,7 @@ SCENARIOS = (
     Scenario(velocity.NAME, velocity.find, "the sample bank"),
     Scenario(structuring.NAME, structuring.find, "the sample bank"),
     Scenario(pass_through.NAME, pass_through.find, "the sample bank"),
+    Scenario(dormant.NAME, dormant.find, "the sample bank, with a silence of four days"),
     Scenario(fan.FAN_IN, fan.find_in, "the sample bank"),
     Scenario(fan.FAN_OUT, fan.find_out, "the sample bank"),
 )

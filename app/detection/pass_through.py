@@ -34,5 +34,5 @@ def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
             f" {thresholds['window'] // 3600} hours before: {share[place]} %.",
             evidence=tuple(book.transaction_id[row].as_py() for row in into.rows[from_[place] : to[place]].tolist()) + alert.evidence,
         )
-        for place, alert in alerts(book, out, out.crossings(fires), begins, paying=True)
+        for place, alert in alerts(book, out, out.crossings(fires), begins)
     ]

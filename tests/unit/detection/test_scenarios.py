@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from app.detection import fan, pass_through, structuring, velocity
+from app.detection import dormant, fan, pass_through, structuring, velocity
 from app.detection.alert import Alert
 from app.detection.book import SECOND_US, book
 from app.detection.pack import SCENARIOS, find_all
@@ -138,3 +138,23 @@ def test_too_little_too_small_too_much_too_late_or_not_in_pounds_is_no_pass_thro
 def test_what_left_before_it_came_is_no_pass_through() -> None:
     stream = [Payment("out", 0, -400_000, "GBP", "A", "C"), Payment("in", 1, 400_000, "GBP", "B", "A")]
     assert pass_through.find(book(silver(stream)), in_force("pass_through", TODAY)) == []
+
+
+def woken(silence_us: int, *pence: int) -> list[Alert]:
+    stream = [Payment("before", 0, -100, "GBP", "A", "B")]
+    stream += [Payment(f"after{i}", silence_us + i * HOUR, amount, "GBP", "C", "A") for i, amount in enumerate(pence)]
+    return dormant.find(book(silver(stream)), in_force("dormant", TODAY))
+
+
+def test_a_dormant_account_wakes_when_large_sums_follow_half_a_year_of_silence() -> None:
+    (alert,) = woken(180 * DAY, 300_000, 200_000, 900_000)
+    assert (alert.account, alert.reason, alert.evidence) == ("A", "dormant_wakes", ("after0", "after1"))
+    assert alert.sentence.endswith("after 180 days without a payment.")
+    assert alert.sentence.startswith("£5,000.00 came to or left the account from ")
+
+
+def test_a_shorter_silence_small_sums_and_a_new_account_are_not_dormant() -> None:
+    assert woken(180 * DAY - 1, 900_000) == []
+    assert woken(180 * DAY, 499_999) == []
+    assert woken(180 * DAY, *[100_000, *[0] * 24, 400_000]) == []  # the large sum comes a day and an hour later
+    assert dormant.find(book(silver([Payment("1", 400 * DAY, 900_000, "GBP", "C", "A")])), in_force("dormant", TODAY)) == []

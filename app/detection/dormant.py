@@ -1,0 +1,41 @@
+"""A dormant account wakes: after months without a payment, large sums come or go within a day."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from app.detection.alert import Alert, alerts
+from app.detection.book import SECOND_US, Book, both_sides, pounds
+
+NAME: Final = "dormant"
+
+
+def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
+    """``least_sum`` pence or more, in and out together, within ``window`` seconds from the first payment after ``silence`` seconds or more.
+
+    An account that has no payment before is new, not dormant. Sterling only.
+    """
+    seen = both_sides(book, book.sterling)
+    places = np.arange(len(seen.rows))
+    silent = np.zeros(len(places), dtype=np.int64)
+    same = seen.party[1:] == seen.party[:-1]
+    silent[1:][same] = np.diff(seen.booked_at)[same]
+    wakes = silent >= max(thresholds["silence"] * SECOND_US, 1)
+    woke = np.maximum.accumulate(np.where(wakes, places, -1)) if len(places) else places
+    awake = woke >= 0
+    awake[awake] &= (seen.party[woke[awake]] == seen.party[awake]) & (
+        seen.booked_at[awake] - seen.booked_at[woke[awake]] <= thresholds["window"] * SECOND_US
+    )
+    begins = np.where(awake, woke, places)
+    sums = seen.sums(begins)
+    return [
+        replace(
+            alert,
+            reason=f"{NAME}_wakes",
+            sentence=f"{pounds(int(sums[place]))} came to or left the account {alert.sentence},"
+            f" after {silent[begins[place]] // (86_400 * SECOND_US)} days without a payment.",
+        )
+        for place, alert in alerts(book, seen, seen.crossings(awake & (sums >= thresholds["least_sum"])), begins)
+    ]
