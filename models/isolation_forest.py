@@ -7,10 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import IsolationForest as Grower
 
-from app.errors import UsageError
 from app.features import feature_set
 from app.features.vector import Vectors
-from models.trees import LEAF, Grown, Matrix, Scores, Trees, depths, join
+from models.trees import LEAF, Grown, Matrix, Scores, Trees, as_matrix, depths, join
 
 
 @dataclass(frozen=True)
@@ -39,19 +38,13 @@ class IsolationForest:
 
     def scores(self, vectors: Vectors, version: int = feature_set.VERSION) -> Scores:
         """The anomaly score of each payment, from 0 to 1, as the paper defines it; UsageError for features of another version."""
-        if version != self.features_version:
-            raise UsageError(f"the model was trained on feature set {self.features_version}, and these are of {version}; train it anew")
+        feature_set.require(self.features_version, version)
         depth = self.trees.sums(as_matrix(vectors)) / len(self.trees.roots)
         return np.asarray(np.exp2(-depth / average_path(self.samples)))
 
     def contributions(self, vectors: Vectors) -> Scores:
         """How much each feature shortened a payment's path, in cuts, on average over the trees: float64[n, features]."""
         return -self.trees.contributions(as_matrix(vectors)) / len(self.trees.roots)
-
-
-def as_matrix(vectors: Vectors) -> Matrix:
-    """Features as trees compare them: scikit-learn grows them from float32."""
-    return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
 def fit(vectors: Vectors, seed: int, settings: ForestSettings = ForestSettings()) -> IsolationForest:  # it is frozen

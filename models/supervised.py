@@ -9,8 +9,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from app.features import feature_set
 from app.features.outcomes import SUSPICIOUS, Labels
 from app.features.vector import Vectors
-from models.isolation_forest import as_matrix
-from models.trees import LEAF, Grown, Scores, Trees, join
+from models.trees import LEAF, Grown, Scores, Trees, as_matrix, join
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,9 @@ class Ranker:
     start: float  # log-odds before the first tree
     features_version: int
 
-    def scores(self, vectors: Vectors) -> Scores:
-        """The probability that each payment is suspicious, as far as the labels went."""
+    def scores(self, vectors: Vectors, version: int = feature_set.VERSION) -> Scores:
+        """The probability that each payment is suspicious, as far as the labels went; UsageError for features of another version."""
+        feature_set.require(self.features_version, version)
         return np.asarray(1.0 / (1.0 + np.exp(-(self.start + self.trees.sums(as_matrix(vectors))))))
 
 

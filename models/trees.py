@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from app.features.vector import Vectors
 from app.jit import kernel
 
 Matrix = npt.NDArray[np.float32]
@@ -65,6 +66,11 @@ class Trees:
     def base(self) -> float:
         """The sum of a row of which nothing is known."""
         return float(self.value[self.roots].sum())
+
+
+def as_matrix(vectors: Vectors) -> Matrix:
+    """Features as trees compare them: scikit-learn grows them from float32."""
+    return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
 def join(trees: Sequence[Grown]) -> Trees:

@@ -16,11 +16,11 @@ from app.detection.pack import SCENARIOS
 from app.detection.thresholds import in_force
 from app.errors import UsageError
 from app.features.outcomes import SUSPICIOUS
+from app.features.payments import COLUMNS
 from app.lake.lake import Lake
 from pipelines.labels import LabelFile
 from pipelines.progress import Observer
 
-_COLUMNS = ("transaction_id", "booked_at", "amount_minor", "currency", "payer", "payee")
 _NUMBER = re.compile("[0-9]{1,12}")
 _NUDGE_PERCENT = 10
 """How far from the line is near it."""
@@ -46,7 +46,7 @@ def backtest(
         raise UsageError(f"there is no scenario {name!r}; there are {', '.join(one.name for one in SCENARIOS)}")
     before, after = in_force(name, on), in_force(name, on, changes)
     observer.begun("read", 1)
-    silver = lake.table(SILVER).to_pyarrow_table(columns=list(_COLUMNS))
+    silver = lake.table(SILVER).to_pyarrow_table(columns=list(COLUMNS))
     opened = book(silver)
     observer.ended("read")
     observer.begun(name, 1)
@@ -55,17 +55,18 @@ def backtest(
         return scenario.find(opened, thresholds)
 
     was, would = find(before), find(after)
+    accounts, accounts_after = _accounts(was), _accounts(would)
     above, below = _near(find, after, changes or after, would)
     observer.ended(name)
     return {
         "scenario": name,
         "tested_on": scenario.tested_on or None,
         "payments": silver.num_rows,
-        "before": {"thresholds": before, "alerts": len(was), "accounts": len(_accounts(was))},
-        "after": {"thresholds": after, "alerts": len(would), "accounts": len(_accounts(would))},
-        "accounts_gained": len(_accounts(would) - _accounts(was)),
-        "accounts_lost": len(_accounts(was) - _accounts(would)),
-        "by_typology": None if labels is None else _recall(silver, labels, _accounts(was), _accounts(would)),
+        "before": {"thresholds": before, "alerts": len(was), "accounts": len(accounts)},
+        "after": {"thresholds": after, "alerts": len(would), "accounts": len(accounts_after)},
+        "accounts_gained": len(accounts_after - accounts),
+        "accounts_lost": len(accounts - accounts_after),
+        "by_typology": None if labels is None else _recall(silver, labels, accounts, accounts_after),
         "just_above": [_shown(alert) for alert in above[:examples]],
         "just_below": [_shown(alert) for alert in below[:examples]],
     }

@@ -41,17 +41,16 @@ def evaluate(lake: Lake, labels: LabelFile, seeds: Sequence[int], observer: Obse
     judged = past.judged & split.test
     learnt = split.train & past.known(split.at(TEST))
     suspicious = past.labels[judged] == SUSPICIOUS
-    if not suspicious.any() or suspicious.all():
+    if not past.of_both_kinds(judged):
         raise UsageError(f"{labels.path}: the last 40 % of the time span need payments of both kinds, suspicious and not")
     of_judged = suspicious, past.warm[judged], evaluation.days_between(split.at(TEST), split.ends)
     forest, ranker = _Detector(), _Detector()
-    rows = np.hstack([past.vectors, past.outcomes])
-    trains_ranker = len(np.unique(past.labels[learnt])) == 2
+    trains_ranker = past.of_both_kinds(learnt)
     observer.begun("train", len(seeds))
     for seed in seeds:
         forest.add(isolation_forest.fit(past.vectors[split.train], seed).scores(past.vectors[judged]), *of_judged)
         if trains_ranker:
-            ranker.add(supervised.fit(rows[learnt], past.labels[learnt], seed).scores(rows[judged]), *of_judged)
+            ranker.add(supervised.fit(past.for_ranker(learnt), past.labels[learnt], seed).scores(past.for_ranker(judged)), *of_judged)
         observer.advanced("train")
     observer.ended("train")
     detectors = {"isolation_forest": forest, "supervised": ranker if trains_ranker else None}

@@ -1,6 +1,6 @@
 """Which model is in use: listed, promoted past a gate, rolled back. Every decision is written down with who and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,8 +19,8 @@ _TOLERANCE = 0.02
 
 def listed(lake: Lake) -> list[dict[str, Any]]:
     """Every model: its id, kind, stage, and how it did on its holdout."""
-    champions = {registry.champion(lake.storage, kind) for kind in (archive.ISOLATION_FOREST, archive.RANKER)}
-    once = {decision.champion for decision in registry.decisions(lake.storage)}
+    decisions = registry.decisions(lake.storage)
+    champions, once = set(registry.champions(decisions).values()), {decision.champion for decision in decisions}
     return [
         {
             "model_id": card.model_id,
@@ -44,13 +44,14 @@ def promote(lake: Lake, model_id: str, why: str, who: str, now: datetime, *, pas
         raise ModelError(
             f"{model_id} was trained on feature set {card.features_version}; this version has {feature_set.VERSION}: train it anew"
         )
-    before = registry.champion(lake.storage, card.kind)
+    decisions = registry.decisions(lake.storage)
+    before = registry.champions(decisions).get(card.kind)
     if before == model_id:
         raise ModelError(f"{model_id} is the champion already")
     held = None if past_gate else held_back(card, before)
     if held is not None:
         raise ModelError(f"{model_id} is not promoted: {held}")
-    return _decide(lake, card.kind, PROMOTE, model_id, before, why, who, now)
+    return _decide(lake, decisions, card.kind, PROMOTE, model_id, before, why, who, now)
 
 
 def held_back(card: Card, champion: str | None) -> str | None:
@@ -72,7 +73,8 @@ def held_back(card: Card, champion: str | None) -> str | None:
 
 def rollback(lake: Lake, kind: str, why: str, who: str, now: datetime) -> Decision:
     """Bring back the champion before the one that is in use."""
-    past = [decision for decision in registry.decisions(lake.storage) if decision.kind == kind]
+    decisions = registry.decisions(lake.storage)
+    past = [decision for decision in decisions if decision.kind == kind]
     if not past or past[-1].before is None:
         raise ModelError(f"there is no {kind} before the one in use")
     # After a rollback the one before is the one that was in use before the restored one came.
@@ -81,11 +83,22 @@ def rollback(lake: Lake, kind: str, why: str, who: str, now: datetime) -> Decisi
     if target is None:
         raise ModelError(f"there is no {kind} before {past[-1].champion}")
     archive.unpack(registry.read(lake.storage, registry.card_of(lake.storage, target)))
-    return _decide(lake, kind, ROLLBACK, target, past[-1].champion, why, who, now)
+    return _decide(lake, decisions, kind, ROLLBACK, target, past[-1].champion, why, who, now)
 
 
-def _decide(lake: Lake, kind: str, action: str, champion: str, before: str | None, why: str, who: str, now: datetime) -> Decision:
-    number = len(registry.decisions(lake.storage)) + 1
+def _decide(
+    lake: Lake,
+    judged_by: Sequence[Decision],
+    kind: str,
+    action: str,
+    champion: str,
+    before: str | None,
+    why: str,
+    who: str,
+    now: datetime,
+) -> Decision:
+    # The number follows from the decisions that this one was judged by: if there is another meanwhile, it is taken, and this one fails.
+    number = len(judged_by) + 1
     decision = Decision(number, kind, action, champion, before, why, now.isoformat(timespec="seconds"), who)
     registry.decide(lake.storage, decision)
     return decision

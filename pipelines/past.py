@@ -9,15 +9,13 @@ from app.contracts.lake import SILVER
 from app.errors import UsageError
 from app.features import timeline
 from app.features.outcomes import DELAY_US, UNLABELLED, Labels, outcomes
-from app.features.payments import Payments, payments
-from app.features.vector import Vectors, vectors
+from app.features.payments import COLUMNS, Payments, payments
+from app.features.vector import Vectors, of_facts
 from app.lake.lake import Lake
 from models import evaluation
 from models.evaluation import Mask, Split
 from pipelines.labels import LabelFile
 from pipelines.progress import Observer
-
-_COLUMNS = ("transaction_id", "booked_at", "amount_minor", "currency", "payer", "payee")
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,14 @@ class Past:
         """By time: the test begins at this share of the span."""
         return evaluation.split(self.payments.booked_at, test)
 
+    def for_ranker(self, rows: Mask) -> Vectors:
+        """What a ranker takes of these payments: behaviour, and then outcomes."""
+        return np.hstack([self.vectors[rows], self.outcomes[rows]])
+
+    def of_both_kinds(self, rows: Mask) -> bool:
+        """Whether these judged payments are some suspicious and some not."""
+        return len(np.unique(self.labels[rows])) == 2
+
     def known(self, instant: int) -> Mask:
         """The payments whose label was known at that instant."""
         return np.asarray(self.judged & (self.payments.booked_at + DELAY_US <= instant))
@@ -50,7 +56,7 @@ def read_past(lake: Lake, labels: LabelFile | None, observer: Observer) -> Past:
     """All accepted payments of the lake, with these labels if there are any."""
     observer.begun("read", 1)
     table = lake.table(SILVER)
-    silver = table.to_pyarrow_table(columns=list(_COLUMNS))
+    silver = table.to_pyarrow_table(columns=list(COLUMNS))
     if silver.num_rows < 2:
         raise UsageError("the lake has no accepted payments to learn from; load some with `leofric run`")
     if labels is None:
@@ -60,7 +66,8 @@ def read_past(lake: Lake, labels: LabelFile | None, observer: Observer) -> Past:
     observer.ended("read")
     observer.begun("features", 1)
     ordered, rows = payments(silver)
-    warm = timeline.look_back(ordered)[:, timeline.PAYER_OUTS] > 0
-    past = Past(ordered, vectors(ordered), outcomes(ordered, found[rows]), warm, found[rows], typologies[rows], table.version())
+    facts = timeline.look_back(ordered)
+    warm = facts[:, timeline.PAYER_OUTS] > 0
+    past = Past(ordered, of_facts(ordered, facts), outcomes(ordered, found[rows]), warm, found[rows], typologies[rows], table.version())
     observer.ended("features")
     return past

@@ -9,15 +9,15 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.contracts.amount_form import AmountForm, form_of
-from app.errors import UsageError
+from app.errors import FileRejected, UsageError
 from app.lake.storage import Entry, Storage
+from app.readers.formats import Format, of_name
 from app.readers.parsed import Span
 from pipelines.work import Ingested, Part, SourceFile, Unit
 
 CONTROL_SUFFIX = ".control.json"
 _IGNORED_FOLDER = "ground_truth"
 _WILDCARD = re.compile(r"[*?\[]")
-_NDJSON = re.compile(r"\.(ndjson|jsonl)(\.gz|\.zst)?$", flags=re.IGNORECASE)
 
 _T = TypeVar("_T")
 
@@ -92,10 +92,17 @@ def _declared(path: str, rules: Iterable[tuple[str, _T]]) -> _T | None:
 
 def _form(path: str, rules: Iterable[tuple[str, AmountForm]]) -> AmountForm | None:
     form = _declared(path, rules)
-    if form is not None and _NDJSON.search(path):
+    if form is not None and _is_ndjson(path):
         # A JSON number and a text look alike behind the reader, and 1.234 would be two amounts.
         raise UsageError(f"{path}: amounts in JSON are written as JSON writes numbers; declare --amounts for other files, as PATTERN=FORM")
     return form
+
+
+def _is_ndjson(path: str) -> bool:
+    try:
+        return of_name(path)[0] is Format.NDJSON
+    except FileRejected:  # of no format: the run says so of this file, and goes on with the others
+        return False
 
 
 def _entries(place: str, options: Mapping[str, str]) -> Iterator[tuple[Storage, Entry]]:

@@ -199,11 +199,7 @@ def backtest(document: Mapping[str, Any], console: Console) -> None:
     )
     console.print(f"Of {document['payments']:,} payments: {document['accounts_gained']} accounts gained, {document['accounts_lost']} lost.")
     if document["by_typology"]:
-        found = document["by_typology"].items()
-        rows(
-            [{"typology": name, "payments": one["payments"], "before": one["before"], "after": one["after"]} for name, one in found],
-            console,
-        )
+        rows([{"typology": name} | one for name, one in document["by_typology"].items()], console)
     for where in ("just_above", "just_below"):
         for alert in document[where]:
             console.print(f"{where.replace('_', ' ')} the line: {alert['account']}: {alert['sentence']}", markup=False)

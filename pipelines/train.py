@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
 from app.errors import UsageError
 from app.features import feature_set
 from app.features.outcomes import SUSPICIOUS
@@ -19,6 +17,7 @@ from models.archive import Model
 from models.evaluation import Mask, Split
 from models.isolation_forest import ForestSettings
 from models.supervised import RankerSettings
+from models.trees import Scores
 from pipelines.labels import LabelFile
 from pipelines.past import Past, read_past
 from pipelines.progress import Observer
@@ -34,25 +33,24 @@ def train(lake: Lake, labels: LabelFile | None, seed: int, observer: Observer, n
     if int(split.train.sum()) < 2:
         raise UsageError("the lake has too few payments to train on; load more days with `leofric run`")
     learnt = split.train & past.known(split.at(HOLDOUT))
-    trains_ranker = len(np.unique(past.labels[learnt])) == 2
-    rows = np.hstack([past.vectors, past.outcomes])
+    trains_ranker = past.of_both_kinds(learnt)
     observer.begun("train", 1 + trains_ranker)
     models: list[tuple[Model, dict[str, Any], Mask]] = [
         (isolation_forest.fit(past.vectors[split.train], seed), asdict(ForestSettings()), split.train)
     ]
     observer.advanced("train")
     if trains_ranker:
-        models.append((supervised.fit(rows[learnt], past.labels[learnt], seed), asdict(RankerSettings()), learnt))
+        models.append((supervised.fit(past.for_ranker(learnt), past.labels[learnt], seed), asdict(RankerSettings()), learnt))
         observer.advanced("train")
     observer.ended("train")
     return [_register(lake, past, split, model, parameters, used, seed, now, who) for model, parameters, used in models]
 
 
-def scores(model: Model, past: Past, rows: Mask) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _scores(model: Model, past: Past, rows: Mask) -> Scores:
     """What a model says of some of the past's payments."""
     if isinstance(model, isolation_forest.IsolationForest):
         return model.scores(past.vectors[rows])
-    return model.scores(np.hstack([past.vectors[rows], past.outcomes[rows]]))
+    return model.scores(past.for_ranker(rows))
 
 
 def _register(
@@ -84,12 +82,12 @@ def _holdout(lake: Lake, past: Past, split: Split, model: Model, kind: str) -> d
     days = evaluation.days_between(split.at(HOLDOUT), split.ends)
 
     def figures(of: Model) -> dict[str, float] | None:
-        return evaluation.mean([evaluation.metrics(scores(of, past, judged), past.labels[judged] == SUSPICIOUS, days)])
+        return evaluation.mean([evaluation.metrics(_scores(of, past, judged), past.labels[judged] == SUSPICIOUS, days)])
 
     found = figures(model)
     if found is None:
         return None
-    name = registry.champion(lake.storage, kind)
+    name = registry.champions(registry.decisions(lake.storage)).get(kind)
     champion = None if name is None else archive.unpack(registry.read(lake.storage, registry.card_of(lake.storage, name)))
     fits = champion is not None and champion.features_version == feature_set.VERSION
     return {

@@ -7,6 +7,8 @@ a test holds the definitions to it.
 from dataclasses import dataclass
 from typing import Final
 
+from app.errors import UsageError
+
 VERSION: Final = 1
 
 
@@ -51,5 +53,13 @@ FEATURES: Final = (
     Feature("payer_amount_z", "how far the amount's logarithm is from those that left the payer before", "deviations", _ALL),
     Feature("payee_amount_z", "how far the amount's logarithm is from those that reached the payee before", "deviations", _ALL),
 )
+
+
+def require(trained: int, given: int = VERSION) -> None:
+    """UsageError if a model was trained on another version than the one that it is given."""
+    if given != trained:
+        raise UsageError(f"the model was trained on feature set {trained}, and these are of {given}; train it anew")
+
+
 NAMES: Final = tuple(feature.name for feature in FEATURES)
 COUNT: Final = len(FEATURES)

@@ -14,6 +14,9 @@ from app.jit import kernel
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 
+COLUMNS: Final = ("transaction_id", "booked_at", "amount_minor", "currency", "payer", "payee")
+"""What is read of silver."""
+
 UNKNOWN: Final = -1
 """The number of a party that the feed does not name: it has no history."""
 
@@ -53,7 +56,7 @@ class Payments:
 
 
 def payments(silver: pa.Table) -> tuple[Payments, Int64s]:
-    """Rows of silver (``contracts.lake.TYPED_SCHEMA``, in any order) as payments, and for each payment its row there."""
+    """Rows of silver (COLUMNS, in any order) as payments, and for each payment its row there."""
     booked_at = silver["booked_at"].combine_chunks().view(pa.int64()).to_numpy()
     identifiers = silver["transaction_id"].combine_chunks()
     order = in_order(booked_at, lambda places: identifiers.take(pa.array(places)))

@@ -20,6 +20,7 @@ HORIZON_US: Final = 180 * DAY_US
 NEVER: Final = -1
 """In place of a time that there is not."""
 
+FACTS: Final = 25
 # What is known of a payment's past: the columns of what ``look_back`` gives.
 (
     PAYER_OUT_1H,
@@ -47,8 +48,7 @@ NEVER: Final = -1
     PAYEE_INS,
     PAYEE_IN_LOGS,
     PAYEE_IN_SQUARES,
-) = range(25)
-FACTS: Final = 25
+) = range(FACTS)
 
 _Values = tuple[Int64s, Int64s, Int64s]  # booked_at, amount, its logarithm
 _Sides = tuple[Int32s, Int32s]  # payer, payee
@@ -104,13 +104,9 @@ _DISTINCT, _LOGS, _SQUARES, _LAST = range(4)
 
 
 def _state() -> _State:
-    windows = _WINDOWS
-    return (
-        np.zeros(windows, dtype=np.int64),
-        np.zeros((2, windows), dtype=np.int64),
-        np.zeros((2, windows), dtype=np.int64),
-        np.zeros((2, 4), dtype=np.int64),
-    )
+    begun = np.zeros(_WINDOWS, dtype=np.int64)
+    count, total = (np.zeros((2, _WINDOWS), dtype=np.int64) for _ in range(2))
+    return begun, count, total, np.zeros((2, 4), dtype=np.int64)
 
 
 @kernel

@@ -22,7 +22,11 @@ _PRIOR_DEVIATION: Final = 3000.0
 
 def vectors(payments: Payments, since: int = 0) -> Vectors:
     """The features of the payments from row ``since`` on, as ``feature_set`` names them: float64[n - since, 24]."""
-    facts = timeline.look_back(payments, since)
+    return of_facts(payments, timeline.look_back(payments, since), since)
+
+
+def of_facts(payments: Payments, facts: Int64s, since: int = 0) -> Vectors:
+    """The same of facts that ``timeline.look_back`` gave for these rows."""
     out = np.empty((len(facts), feature_set.COUNT), dtype=np.float64)
     _vectors(payments.booked_at[payments.stands_for[since:]], payments.amount[since:], facts, out)
     return out

@@ -5,7 +5,7 @@ Nothing is ever changed: a decision is a new object with the next number, and tw
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -85,9 +85,9 @@ def decisions(storage: Storage) -> list[Decision]:
     return sorted(found, key=lambda decision: decision.number)
 
 
-def champion(storage: Storage, kind: str) -> str | None:
-    """The model of that kind that is in use."""
-    return next((decision.champion for decision in reversed(decisions(storage)) if decision.kind == kind), None)
+def champions(past: Sequence[Decision]) -> dict[str, str]:
+    """Of each kind the model that is in use after these decisions."""
+    return {decision.kind: decision.champion for decision in past}
 
 
 def decide(storage: Storage, decision: Decision) -> None:

@@ -3,7 +3,6 @@
 import math
 import sys
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
@@ -14,6 +13,7 @@ from app.features.payments import Payments, payments
 from app.features.timeline import HORIZON_US
 from app.features.vector import vectors
 from tests.bench.main import say
+from tests.bench.timing import rounds_of
 from tests.support.payments import DAY, HOUR, silver
 
 _WINDOWS = (HOUR, DAY, 7 * DAY, 30 * DAY, HORIZON_US)
@@ -118,7 +118,7 @@ def plain(ordered: Payments) -> list[tuple[float, ...]]:
 
 
 def rolling(ordered: Payments) -> pd.DataFrame:
-    """Eleven of the windows (counts and sums) in pandas; distinct parties, which rolling cannot, are left out."""
+    """Thirteen of the windows (counts and sums) in pandas; distinct parties, which rolling cannot, are left out."""
     frame = pd.DataFrame(
         {"at": pd.to_datetime(ordered.booked_at, unit="us"), "amount": ordered.amount, "payer": ordered.payer, "payee": ordered.payee}
     )
@@ -133,24 +133,15 @@ def rolling(ordered: Payments) -> pd.DataFrame:
     return pd.DataFrame({name: values.to_numpy() for name, values in found.items()})
 
 
-def _seconds(work: Callable[[], object], rounds: int = 3) -> float:
-    def once() -> float:
-        begun = perf_counter()
-        work()
-        return perf_counter() - begun
-
-    return min(once() for _ in range(rounds))
-
-
 def speed(count: int) -> None:
     """Ratios on the same payments, which are in order already."""
     ordered, _ = payments(silver(stream(count, count // 40, 20)))
     vectors(ordered)
-    ours = _seconds(lambda: vectors(ordered))
+    ours = min(rounds_of(lambda: vectors(ordered), 3))
     say(f"speed: {count / ours:,.0f} payments a second, 24 features each")
-    theirs = _seconds(lambda: plain(ordered), 1)
+    theirs = sum(rounds_of(lambda: plain(ordered), 1))
     say(f"  plain Python in one pass: {count / theirs:,.0f} a second; {theirs / ours:.0f} times (aim 20)")
-    theirs = _seconds(lambda: rolling(ordered), 1)
+    theirs = sum(rounds_of(lambda: rolling(ordered), 1))
     say(f"  pandas rolling, thirteen of the windows: {count / theirs:,.0f} a second; {theirs / ours:.0f} times (aim 5)")
 
 
@@ -160,7 +151,7 @@ def hub(count: int) -> None:
     lone = Payments(
         spread.booked_at, spread.amount, np.zeros(count, dtype=np.int32), spread.payee + 1, np.arange(count), spread.parties + 1
     )
-    ratio = _seconds(lambda: vectors(lone)) / _seconds(lambda: vectors(spread))
+    ratio = min(rounds_of(lambda: vectors(lone), 3)) / min(rounds_of(lambda: vectors(spread), 3))
     say(f"hub: {count:,} payments of one account take {ratio:.2f} times as long as spread over {count // 40:,} accounts")
 
 

@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
 
 import pyarrow as pa
 
@@ -19,6 +18,7 @@ from app.validation import transaction
 from pipelines import bronze, ingest, plan
 from pipelines.work import Run, Unit
 from tests.bench.data import make
+from tests.bench.timing import warm_rounds_of
 
 _REPEATS = 7
 
@@ -56,10 +56,4 @@ def _write(run: Run, unit: Unit, contract: TableContract, rows: pa.Table, number
 
 
 def _best(step: Callable[[], object]) -> float:
-    step()
-    seconds = []
-    for _ in range(_REPEATS):
-        begun = perf_counter()
-        step()
-        seconds.append(perf_counter() - begun)
-    return min(seconds)
+    return min(warm_rounds_of(step, _REPEATS))

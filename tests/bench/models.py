@@ -11,22 +11,17 @@ from sklearn.ensemble import IsolationForest as Reference
 from app.features.payments import payments
 from app.features.vector import vectors
 from models import isolation_forest
-from models.isolation_forest import ForestSettings, as_matrix
-from models.trees import Matrix
+from models.isolation_forest import ForestSettings
+from models.trees import Matrix, as_matrix
 from tests.bench.features import stream
 from tests.bench.main import say
+from tests.bench.timing import warm_rounds_of
 from tests.support.payments import silver
 
 
 def seconds(work: Callable[[], object], rounds: int) -> float:
     """The median of some rounds, after one that does not count."""
-    work()
-    taken = []
-    for _ in range(rounds):
-        begun = perf_counter()
-        work()
-        taken.append(perf_counter() - begun)
-    return median(taken)
+    return median(warm_rounds_of(work, rounds))
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ from app.validation.transaction import validate
 from pipelines.sample.accounts import iban as make_iban
 from tests.bench.data import make
 from tests.bench.main import say
+from tests.bench.timing import warm_rounds_of
 
 VALUES = 1_000_000
 SLICE = 20_000  # of the values, for libraries that take one at a time
@@ -26,13 +26,7 @@ ROUNDS = 5
 
 def seconds(work: Callable[[], object]) -> float:
     """The median of some rounds."""
-    work()
-    taken = []
-    for _ in range(ROUNDS):
-        begun = perf_counter()
-        work()
-        taken.append(perf_counter() - begun)
-    return median(taken)
+    return median(warm_rounds_of(work, ROUNDS))
 
 
 def compare(what: str, ours: float, count: int, name: str, theirs: float, their_count: int, aim: str) -> None:

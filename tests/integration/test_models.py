@@ -107,4 +107,17 @@ def test_of_two_who_decide_at_once_one_is_told(past: Path) -> None:
     registry.decide(storage, decision)
     with pytest.raises(ModelError, match="somebody else"):
         registry.decide(storage, replace(decision, champion="b", by="two"))
-    assert registry.champion(storage, "supervised") == "a"
+    assert registry.champions(registry.decisions(storage))["supervised"] == "a"
+
+
+def test_a_decision_judged_by_what_is_no_longer_so_is_refused(past: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (mine,) = trained(past, 9)
+    lake = opened(past / "lake")
+
+    def somebody_else_decides(*_: object) -> None:
+        number = len(registry.decisions(lake.storage)) + 1
+        registry.decide(lake.storage, registry.Decision(number, mine["kind"], "promote", "theirs", None, "", NOW.isoformat(), "two"))
+
+    monkeypatch.setattr(models, "held_back", somebody_else_decides)
+    with pytest.raises(ModelError, match="somebody else"):
+        models.promote(lake, mine["model_id"], "x", "one", NOW)

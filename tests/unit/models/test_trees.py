@@ -10,6 +10,7 @@ from app.features.vector import Vectors
 from models import isolation_forest, supervised
 from models.isolation_forest import ForestSettings, average_path
 from models.supervised import RankerSettings
+from models.trees import as_matrix
 
 SMALL = ForestSettings(trees=20, samples=128, rough_trees=10, rough_samples=64)
 
@@ -51,7 +52,7 @@ def test_one_row_and_a_batch_are_scored_alike_to_the_bit() -> None:
 def test_contributions_add_up_to_what_the_trees_give() -> None:
     vectors = cloud(500)
     forest = isolation_forest.fit(vectors, 1, SMALL)
-    rows = isolation_forest.as_matrix(vectors)
+    rows = as_matrix(vectors)
     np.testing.assert_allclose(forest.trees.contributions(rows).sum(axis=1) + forest.trees.base, forest.trees.sums(rows), atol=1e-9)
 
 
@@ -74,6 +75,10 @@ def test_a_model_refuses_features_of_another_version() -> None:
     forest = isolation_forest.fit(cloud(300), 1, SMALL)
     with pytest.raises(UsageError, match="feature set 1"):
         forest.scores(cloud(1), feature_set.VERSION + 1)
+    labels = np.where(cloud(300)[:, 0] > 1, SUSPICIOUS, CLEARED).astype(np.int8)
+    ranker = supervised.fit(cloud(300), labels, 1, RankerSettings(rounds=2))
+    with pytest.raises(UsageError, match="feature set 1"):
+        ranker.scores(cloud(1), feature_set.VERSION + 1)
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(0, 0.0), (1, 0.0), (2, 1.0), (3, 1.2073923), (256, 10.2447694)])
