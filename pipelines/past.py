@@ -68,6 +68,7 @@ def read_past(lake: Lake, labels: LabelFile | None, observer: Observer) -> Past:
     ordered, rows = payments(silver)
     facts = timeline.look_back(ordered)
     warm = facts[:, timeline.PAYER_OUTS] > 0
-    past = Past(ordered, of_facts(ordered, facts), outcomes(ordered, found[rows]), warm, found[rows], typologies[rows], table.version())
+    vectors = of_facts(ordered.booked_at[ordered.stands_for], ordered.amount, facts)
+    past = Past(ordered, vectors, outcomes(ordered, found[rows]), warm, found[rows], typologies[rows], table.version())
     observer.ended("features")
     return past

@@ -7,7 +7,7 @@ table's commit has the run's sequence number, so none is made twice.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -55,6 +55,11 @@ def _from_note(document: Mapping[str, Any]) -> Publication:
         document["previous_hash"],
         tuple(document["retired"]),
     )
+
+
+def changes(staged: Mapping[str, Sequence[StagedFile]], removed: Mapping[str, Sequence[str]]) -> dict[str, Change]:
+    """By table path, what a run does: files that it has staged, and paths of files that they replace."""
+    return {path: Change(tuple(staged.get(path, ())), tuple(removed.get(path, ()))) for path in sorted({*staged, *removed})}
 
 
 def begin(lake: Lake, run_id: str) -> None:
@@ -143,6 +148,11 @@ def runs(lake: Lake) -> list[dict[str, Any]]:
 def certificate_of(lake: Lake, run_id: str) -> dict[str, Any]:
     """The certificate of a run that was published."""
     return next(dict(json.loads(row["certificate"])) for row in runs(lake) if row["run_id"] == run_id)
+
+
+def last_keys(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The index of transaction ids as the last of these runs left it."""
+    return list(json.loads(rows[-1]["certificate"])["keys"]) if rows else []
 
 
 def loaded_files(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:

@@ -1,11 +1,10 @@
 """The main job: landing to gold, each record counted in and counted out."""
 
 import json
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,29 +17,29 @@ from app.compliance.control_totals import Totals, total
 from app.contracts import landing
 from app.contracts.lake import BRONZE, DATA_QUALITY_DAILY, DUPLICATES, QUARANTINE, SILVER
 from app.errors import NotReconciled
-from app.lake import layout, lock, reference
+from app.lake import layout
 from app.lake.arrivals import CONFLICT
-from app.lake.delta import Change, StagedFile
+from app.lake.delta import StagedFile
 from app.lake.keys import Segment
-from app.lake.lake import create
 from app.lake.storage import Storage
 from app.settings import Settings
 from pipelines import bronze, duplicates, gold, ingest, plan, publish, reconcile, silver
+from pipelines.attempt import Attempt, attempt
 from pipelines.executor import Executor
 from pipelines.progress import Observer, Stages
-from pipelines.publish import Publication
+from pipelines.publish import Publication, changes
 from pipelines.reconcile import Counted, Placed, Tally, Unreadable
 from pipelines.work import Bronzed, Ingested, Quality, Rejection, Run, SourceFile
+
+KIND = "load"
 
 
 @dataclass
 class Day:
     """A run's state between its stages."""
 
-    run: Run
-    stages: Stages
+    attempt: Attempt
     executor: Executor
-    history: list[dict[str, Any]]  # rows of control/runs, oldest first
     files: list[Ingested] = field(default_factory=list)
     units: list[Bronzed] = field(default_factory=list)
     losers: dict[int, silver.Losers] = field(default_factory=dict)
@@ -48,6 +47,18 @@ class Day:
     retired: list[str] = field(default_factory=list)  # objects to remove once this run is published
     staged: dict[str, list[StagedFile]] = field(default_factory=dict)
     removed: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def run(self) -> Run:
+        return self.attempt.run
+
+    @property
+    def stages(self) -> Stages:
+        return self.attempt.stages
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        return self.attempt.history
 
     def stage(self, table: str, file: StagedFile | None) -> None:
         if file is not None:
@@ -62,29 +73,10 @@ def run(
     Raises LakeBusy if another run holds the lake. A run whose totals do not reconcile publishes nothing but its certificate, which
     then says ``failed``.
     """
-    started_at = now or datetime.now(UTC)
-    run_id = f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    stages = Stages(observer)
-    with lock.hold(storage, run_id) as held:
-        with stages.stage("open"):
-            lake = create(storage, secrets.token_bytes(16))
-            recovered = publish.recover(lake)
-            history = publish.runs(lake)
-            weights = reference.in_force(storage, started_at.date())
-        work = Run(run_id, history[-1]["sequence"] + 1 if history else 1, started_at, lake, settings, weights)
-        day = Day(work, stages, executor, history)
-        publish.begin(lake, run_id)
-        try:
-            publication = _prepare(day, sources, recovered)
-            held.confirm()
-        except BaseException:
-            publish.undo(lake, run_id)
-            raise
-        with stages.stage("publish"):
-            return publish.publish(lake, publication)
+    return attempt(storage, settings, observer, now, lambda begun: _prepare(Day(begun, executor), sources))
 
 
-def _prepare(day: Day, sources: Sequence[SourceFile], recovered: Sequence[str]) -> Publication:
+def _prepare(day: Day, sources: Sequence[SourceFile]) -> Publication:
     """Every stage up to the point of no return."""
     _ingest(day, sources)
     _bronze(day)
@@ -95,19 +87,11 @@ def _prepare(day: Day, sources: Sequence[SourceFile], recovered: Sequence[str]) 
         outcomes = _reconcile(day, tally)
     except NotReconciled as error:
         publish.undo(day.run.lake, day.run.run_id)
-        return _failed(day, recovered, str(error))
-    document = _certificate(day, outcomes, recovered)
+        return _failed(day, str(error))
+    document = _certificate(day, outcomes)
     if day.staged.get(BRONZE.path) or day.staged.get(QUARANTINE.path):
         _stage_quality(day, document)
-    paths = {*day.staged, *day.removed}
-    changes = {path: Change(tuple(day.staged.get(path, ())), tuple(day.removed.get(path, ()))) for path in sorted(paths)}
-    return _publication(day, changes, document)
-
-
-def _publication(day: Day, changes: dict[str, Change], document: dict[str, Any]) -> Publication:
-    previous = day.history[-1]["hash"] if day.history else certificates.GENESIS
-    run = day.run
-    return Publication(run.run_id, run.sequence, run.started_at, changes, document, previous, tuple(day.retired))
+    return day.attempt.publication(changes(day.staged, day.removed), document, day.retired)
 
 
 def _ingest(day: Day, sources: Sequence[SourceFile]) -> None:
@@ -166,7 +150,7 @@ def _declared_otherwise(file: Ingested, read: Totals) -> Rejection | None:
 
 
 def _duplicates(day: Day) -> None:
-    segments = tuple(Segment(**entry) for entry in _last_keys(day.history))
+    segments = tuple(Segment(**entry) for entry in publish.last_keys(day.history))
     ranges = duplicates.ranges(day.run, day.units, segments)
     with day.stages.stage("duplicates", len(ranges)) as watch:
         settled = list(watch(day.executor.map(partial(duplicates.settle, day.run), ranges)))
@@ -175,10 +159,6 @@ def _duplicates(day: Day) -> None:
     new = sorted((part.segment for part in settled if part.segment.rows), key=lambda segment: segment.name)
     day.segments = (*(segment for segment in segments if segment not in merged), *new)
     day.retired += [segment.path for segment in merged] + [part.segment.path for part in settled if not part.segment.rows]
-
-
-def _last_keys(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return list(json.loads(history[-1]["certificate"])["keys"]) if history else []
 
 
 def _silver(day: Day) -> None:
@@ -264,7 +244,7 @@ def _outcome(file: Ingested, sources: dict[str, Totals], tally: Tally) -> FileOu
     return FileOutcome(*known, "loaded", None, source, sides["accepted"], sides["quarantined"], sides["duplicates"])
 
 
-def _certificate(day: Day, outcomes: Sequence[FileOutcome], recovered: Sequence[str]) -> dict[str, Any]:
+def _certificate(day: Day, outcomes: Sequence[FileOutcome]) -> dict[str, Any]:
     reasons: Counter[str] = Counter()
     for unit in day.units:
         reasons.update(unit.by_reason)
@@ -275,26 +255,15 @@ def _certificate(day: Day, outcomes: Sequence[FileOutcome], recovered: Sequence[
     rejected = [file for file in day.files if file.rejection is not None and file.sha256 is not None]
     kept = {file.sha256 for file in _loading(day.files)} | publish.loaded_files(day.history)
     day.retired += [layout.kept_file(str(file.sha256)) for file in rejected if file.sha256 not in kept]
-    return _document(day, "succeeded", [outcome.document() for outcome in outcomes], totals, recovered) | {
+    return _document(day, "succeeded", [outcome.document() for outcome in outcomes], totals) | {
         "quality": _quality(day, totals, conflicts),
         "keys": [asdict(segment) for segment in day.segments],
     }
 
 
-def _document(day: Day, status: str, files: list[dict[str, Any]], totals: dict[str, Any], recovered: Sequence[str]) -> dict[str, Any]:
-    return {
-        "run_id": day.run.run_id,
-        "sequence": day.run.sequence,
-        "started_at": day.run.started_at.isoformat(),
-        "status": status,
-        "files": files,
-        "totals": totals,
-        "reconciled": status == "succeeded",
-        "recovered_runs": list(recovered),
-        "contract_version": landing.VERSION,
-        "modulus": _modulus(day),
-        "seconds": dict(day.stages.seconds),
-    }
+def _document(day: Day, status: str, files: list[dict[str, Any]], totals: dict[str, Any]) -> dict[str, Any]:
+    said = {"files": files, "totals": totals, "contract_version": landing.VERSION, "modulus": _modulus(day)}
+    return day.attempt.document(KIND, status) | said
 
 
 def _modulus(day: Day) -> dict[str, Any]:
@@ -309,16 +278,15 @@ def _modulus(day: Day) -> dict[str, Any]:
     }
 
 
-def _failed(day: Day, recovered: Sequence[str], why: str) -> Publication:
+def _failed(day: Day, why: str) -> Publication:
     outcomes = [
         FileOutcome(f.file.uri, f.sha256, f.file.size, "rejected", ("not_reconciled", why)) if f.rejection is None and not f.already_loaded
         else _outcome(f, {}, Tally({}))
         for f in day.files
     ]  # fmt: skip
-    document = _document(day, "failed", [o.document() for o in outcomes], certificates.totals_document(outcomes, {}), recovered)
-    document |= {"error": why, "quality": {}, "keys": _last_keys(day.history)}
-    day.retired.clear()
-    return _publication(day, {}, document)
+    document = _document(day, "failed", [o.document() for o in outcomes], certificates.totals_document(outcomes, {}))
+    document |= {"error": why, "quality": {}, "keys": publish.last_keys(day.history)}
+    return day.attempt.publication({}, document)
 
 
 def _quality(day: Day, totals: dict[str, Any], conflicts: int) -> dict[str, list[int]]:

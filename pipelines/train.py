@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from app.errors import UsageError
-from app.features import feature_set
+from app.features import feature_set, outcomes
 from app.features.outcomes import SUSPICIOUS
 from app.lake import registry
 from app.lake.lake import Lake
@@ -16,6 +16,7 @@ from models import archive, evaluation, isolation_forest, supervised
 from models.archive import Model
 from models.evaluation import Mask, Split
 from models.isolation_forest import ForestSettings
+from models.profile import Profile, profile
 from models.supervised import RankerSettings
 from models.trees import Scores
 from pipelines.labels import LabelFile
@@ -53,6 +54,13 @@ def _scores(model: Model, past: Past, rows: Mask) -> Scores:
     return model.scores(past.for_ranker(rows))
 
 
+def _profile(model: Model, past: Past, trained: Mask, measured: Mask) -> Profile:
+    forest = isinstance(model, isolation_forest.IsolationForest)
+    vectors = past.vectors[trained] if forest else past.for_ranker(trained)
+    names = feature_set.NAMES if forest else (*feature_set.NAMES, *outcomes.NAMES)
+    return profile(names, vectors, _scores(model, past, trained), _scores(model, past, measured))
+
+
 def _register(
     lake: Lake, past: Past, split: Split, model: Model, parameters: dict[str, Any], used: Mask, seed: int, now: datetime, who: str
 ) -> Card:
@@ -64,6 +72,7 @@ def _register(
         features_version=feature_set.VERSION,
         seed=seed,
         parameters=parameters,
+        profile=_profile(model, past, used, split.test).document(),
         trained={"from": _text(split.at(evaluation.TRAIN_FROM)), "to": _text(split.at(HOLDOUT)), "payments": int(used.sum())},
         holdout=_holdout(lake, past, split, model, kind),
         silver_version=past.silver_version,

@@ -173,4 +173,73 @@ DATA_QUALITY_DAILY = TableContract(
     partition_by=("ingest_date",),
 )
 
-TABLES = (BRONZE, SILVER, QUARANTINE, DUPLICATES, ACCOUNT_DAILY, CHANNEL_DAILY, DATA_QUALITY_DAILY, RUNS)
+BANDS = ("low", "medium", "high")
+"""How unusual a payment is, least first."""
+_BAND = "|".join(BANDS)
+_DIGEST = "[0-9a-f]{32}"
+SCORES = TableContract(
+    "gold/scores",
+    "how unusual each accepted transaction is, and why; one row a transaction of silver",
+    (
+        Column("transaction_id", pa.string(), "the transaction", _CONFIDENTIAL),
+        Column("booked_at", _INSTANT, "the instant of booking", _CONFIDENTIAL),
+        Column("booking_date", pa.date32(), "the UTC day of booked_at", _CONFIDENTIAL),
+        Column("amount_minor", pa.int64(), "signed amount", _CONFIDENTIAL, "minor units of currency"),
+        Column("currency", pa.string(), "ISO 4217 code", _CONFIDENTIAL, pattern=_CURRENCY),
+        Column("score", pa.float64(), "anomaly score of the isolation forest, from 0 to 1", _CONFIDENTIAL),
+        Column("suspicion", pa.float64(), "probability by the ranker; null where none was in use", _CONFIDENTIAL, nullable=True),
+        Column(
+            "band", pa.string(), "low, medium or high: against the payments that the models were measured on", _CONFIDENTIAL, pattern=_BAND
+        ),
+        Column(
+            "reasons",
+            pa.list_(pa.field("element", pa.string())),
+            "codes of what made it so, first the strongest; none if low",
+            _CONFIDENTIAL,
+        ),
+        Column("sentences", pa.list_(pa.field("element", pa.string())), "the same with the accounts' own numbers", _CONFIDENTIAL),
+        Column("model_id", pa.string(), "the forest", _INTERNAL),
+        Column("ranker_id", pa.string(), "the ranker, if one was in use", _INTERNAL, nullable=True),
+        Column("features_version", pa.int64(), "version of the feature set", _INTERNAL, least=1),
+        Column("loaded_by", pa.string(), "the run that brought the transaction into silver", _INTERNAL),
+        Column("run_id", pa.string(), "the run that wrote the row", _INTERNAL),
+        Column("scored_at", _INSTANT, "when that run began", _INTERNAL),
+    ),
+    partition_by=("booking_date",),
+)
+ALERTS = TableContract(
+    "gold/alerts",
+    "what an analyst should look at: an account, a reason, and the payments that made it fire",
+    (
+        Column("alert_id", pa.string(), "the same for the same account, reason and occasion", _CONFIDENTIAL, pattern=_DIGEST),
+        Column("fired_date", pa.date32(), "the UTC day of fired_at", _CONFIDENTIAL),
+        Column("fired_at", _INSTANT, "when the payment was booked with which the condition became true", _CONFIDENTIAL),
+        Column("scenario", pa.string(), "the scenario, or unusual for the models' own", _INTERNAL),
+        Column("reason", pa.string(), "code of the scenario and what of it", _CONFIDENTIAL),
+        Column("account", pa.string(), "the account: SSSSSS-AAAAAAAA, or an IBAN", _PERSONAL, pattern=_PARTY),
+        Column("sentence", pa.string(), "what an analyst reads, with the numbers", _PERSONAL),
+        Column("fired_by", pa.string(), "the transaction with which the condition became true", _CONFIDENTIAL),
+        Column("evidence", pa.list_(pa.field("element", pa.string())), "the transactions that made it fire, in order", _CONFIDENTIAL),
+        Column("score", pa.float64(), "the highest anomaly score among the evidence; null for scenarios", _CONFIDENTIAL, nullable=True),
+        Column("raised_by", pa.string(), "the run that raised it", _INTERNAL),
+        Column("raised_at", _INSTANT, "when that run began", _INTERNAL),
+        Column("run_id", pa.string(), "the run that wrote the row: a later one if more evidence came", _INTERNAL),
+    ),
+    partition_by=("fired_date",),
+)
+DRIFT_DAILY = TableContract(
+    "gold/drift_daily",
+    "how far a day's features and scores are from those that the model was trained on",
+    (
+        Column("booking_date", pa.date32(), "the UTC day", _INTERNAL),
+        Column("model_id", pa.string(), "the model", _INTERNAL),
+        Column("subject", pa.string(), "a feature's name, or score", _INTERNAL),
+        Column("payments", pa.int64(), "how many were scored", _INTERNAL, "payments", least=1),
+        Column("psi", pa.float64(), "population stability index: over 0.1 look, over 0.25 act", _INTERNAL),
+        Column("counts", pa.list_(pa.field("element", pa.int64())), "payments in each tenth of the training window", _INTERNAL, "payments"),
+        Column("run_id", pa.string(), "the run that wrote the row", _INTERNAL),
+    ),
+    partition_by=("booking_date",),
+)
+
+TABLES = (BRONZE, SILVER, QUARANTINE, DUPLICATES, ACCOUNT_DAILY, CHANNEL_DAILY, DATA_QUALITY_DAILY, SCORES, ALERTS, DRIFT_DAILY, RUNS)

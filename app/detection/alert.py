@@ -14,6 +14,7 @@ class Alert:
     reason: str  # stable, for programs: the scenario's name and what of it
     account: str  # as silver writes parties
     sentence: str  # for people, with the numbers
+    fired_at: int  # when fired_by was booked, in µs since 1970
     fired_by: str  # the transaction_id with which the condition became true
     evidence: tuple[str, ...]  # every transaction_id in the window, in order; the last is fired_by
 
@@ -26,4 +27,4 @@ def alerts(book: Book, side: Side, places: Int64s, begins: Int64s) -> Iterator[t
         span = f"from {instant(int(side.booked_at[begins[place]]))} to {instant(int(side.booked_at[place]))}"
         row = int(rows[-1])
         names = book.payer if book.payments.payer[row] == side.party[place] else book.payee
-        yield place, Alert("", names[row].as_py(), span, evidence[-1], evidence)
+        yield place, Alert("", names[row].as_py(), span, int(side.booked_at[place]), evidence[-1], evidence)

@@ -22,6 +22,7 @@ class Book:
     """Accepted payments (rows of silver, in any order) as scenarios see them: by (booked_at, transaction_id)."""
 
     payments: Payments
+    rows: Int64s  # where each payment stands in the table that the book was opened from
     transaction_id: pa.StringArray
     payer: pa.StringArray
     payee: pa.StringArray
@@ -38,7 +39,7 @@ def book(silver: pa.Table) -> Book:
     booked = np.where(leaving, ordered.payer, ordered.payee)
     own = np.zeros(ordered.parties, dtype=np.bool_)
     own[booked[booked != UNKNOWN]] = True
-    return Book(ordered, transaction_id, payer, payee, pc.equal(currency, "GBP").to_numpy(zero_copy_only=False), own)
+    return Book(ordered, order, transaction_id, payer, payee, pc.equal(currency, "GBP").to_numpy(zero_copy_only=False), own)
 
 
 @dataclass(frozen=True)
@@ -155,11 +156,6 @@ def _before(
             begin += 1
         begins[place] = begin
         ends[place] = end
-
-
-def pounds(minor: int) -> str:
-    """£1,234.56."""
-    return f"£{minor // 100:,}.{minor % 100:02d}"
 
 
 def instant(us: int) -> str:

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 
 from app.detection.alert import Alert, alerts
-from app.detection.book import SECOND_US, Book, pounds, side
+from app.detection.book import SECOND_US, Book, side
+from app.detection.money import pounds
 
 NAME: Final = "velocity"
 

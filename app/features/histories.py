@@ -46,7 +46,7 @@ class Histories:
         before = [self._insert(party, row) for party in (payer, payee) if party != UNKNOWN]
         rows = np.unique(np.concatenate([np.array([row]), *before]))
         # The payment itself comes last: what is after it was left out.
-        (vector,) = vectors(self._payments(rows), len(rows) - 1)
+        (vector,) = vectors(self._payments(rows), np.array([len(rows) - 1]))
         return np.asarray(vector)
 
     def _party(self, name: str | None, currency: str) -> int:

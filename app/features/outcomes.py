@@ -28,19 +28,35 @@ FEATURES: Final = (
     *(Feature(f"{s}_suspicious_{w}_share", f"their share of the judged ones that {t} the {s}", "ratio", "all") for s, w, t in _WORDS),
 )
 NAMES: Final = tuple(feature.name for feature in FEATURES)
+COUNT: Final = len(FEATURES)
+
+
+OF_PAYER: Final = (0, 1, 4, 5)
+"""Which counts are known from the payer's payments alone; the rest is known from the payee's."""
+OF_PAYEE: Final = (2, 3, 6, 7)
 
 
 def outcomes(payments: Payments, labels: Labels) -> Vectors:
-    """The outcome features of every payment, by labels of payments booked at least DELAY_US before it: float64[n, 8].
+    """The outcome features of every payment: float64[n, 8]."""
+    return of_counts(judged_before(payments, labels))
 
-    ``labels`` has SUSPICIOUS, CLEARED or UNLABELLED for each payment. A transfer is suspicious if one of its legs is.
+
+def judged_before(payments: Payments, labels: Labels) -> Int64s:
+    """For each payment, how many of its parties' payments were known by then to be suspicious, and how many to be judged at all.
+
+    int64[n, 8]: four counts of each. Known are labels of payments booked at least DELAY_US before.``labels`` has SUSPICIOUS, CLEARED or UNLABELLED for each payment.
+    A transfer is suspicious if one of its legs is.
     """
     of_transfer = np.full(len(payments), UNLABELLED, dtype=np.int8)
     np.maximum.at(of_transfer, payments.stands_for, labels)
-    counts = np.zeros((len(payments), 8), dtype=np.int64)
+    counts = np.zeros((len(payments), COUNT), dtype=np.int64)
     entries, begins = payments.timelines()
     _walk(payments.booked_at, of_transfer, entries, begins, counts)
-    counts = counts[payments.stands_for]
+    return np.asarray(counts[payments.stands_for])
+
+
+def of_counts(counts: Int64s) -> Vectors:
+    """The features of such counts."""
     suspicious, judged = counts[:, :4].astype(np.float64), counts[:, 4:]
     return np.hstack([suspicious, (suspicious + _PRIOR[0]) / (judged + _PRIOR[1])])
 

@@ -1,6 +1,6 @@
 """What lies before each payment on its two accounts: exact windows over whole numbers, one pass over each account.
 
-A batch, a new day and one request all call ``look_back``. It differs only from which payment on they ask.
+A batch, a new day and one request all call ``look_back``. They differ only in which payments they ask about.
 """
 
 import math
@@ -54,6 +54,7 @@ _Values = tuple[Int64s, Int64s, Int64s]  # booked_at, amount, its logarithm
 _Sides = tuple[Int32s, Int32s]  # payer, payee
 _State = tuple[Int64s, Int64s, Int64s, Int64s]
 
+_UNASKED: Final = -1  # the place of a row whose facts nobody wants
 _OUT, _IN = 0, 1
 _1H, _24H, _7D, _30D, _ALL = range(5)
 _WINDOWS: Final = 5
@@ -61,16 +62,31 @@ _WINDOWS_US: Final = (_HOUR_US, DAY_US, 7 * DAY_US, 30 * DAY_US, HORIZON_US)
 _EVER: Final = 2  # the row of ``met`` for payees in the whole horizon; rows 0 and 1 are of the last 7 days, by direction
 
 
-def look_back(payments: Payments, since: int = 0) -> Int64s:
-    """For each payment from row ``since`` on, the FACTS about the payments strictly before it: int64[n - since, FACTS].
+OF_PAYER: Final = tuple(range(PAYEE_IN_24H))
+"""What is known from the payer's payments alone; the rest is known from the payee's."""
+OF_PAYEE: Final = tuple(range(PAYEE_IN_24H, FACTS))
+
+
+def nothing(rows: int) -> Int64s:
+    """What is known where nothing is: int64[rows, FACTS]."""
+    facts = np.zeros((rows, FACTS), dtype=np.int64)
+    facts[:, [PAYER_SINCE_OUT, PAYER_AGE, PAYER_SINCE_IN, PAYEE_AGE]] = NEVER
+    return facts
+
+
+def look_back(payments: Payments, wanted: Int64s | None = None) -> Int64s:
+    """For each ``wanted`` row, all if None, the FACTS about the payments strictly before it: int64[wanted, FACTS].
 
     Counts; sums in minor units; times in µs, or NEVER; sums of logarithms and of their squares, as ``log_units`` makes them. A window of
     length w holds what was booked at most w before. Nothing is known of an unknown party: 0, and NEVER.
     """
     entries, begins = payments.timelines()
-    facts = np.zeros((len(payments), FACTS), dtype=np.int64)
-    facts[:, [PAYER_SINCE_OUT, PAYER_AGE, PAYER_SINCE_IN, PAYEE_AGE]] = NEVER
-    wanted = payments.stands_for[since:]
+    asked = payments.stands_for if wanted is None else payments.stands_for[wanted]
+    place = np.full(len(payments), _UNASKED, dtype=np.int64)
+    place[asked] = 0
+    told = np.flatnonzero(place == 0)
+    place[told] = np.arange(len(told))
+    facts = nothing(len(told))
     logs = np.empty(len(payments), dtype=np.int64)
     _logs(payments.amount, logs)
     _pass(
@@ -78,12 +94,12 @@ def look_back(payments: Payments, since: int = 0) -> Int64s:
         (payments.payer, payments.payee),
         entries,
         begins,
-        int(wanted.min(initial=since)),
+        place,
         np.zeros((3, payments.parties), dtype=np.int32),
         _state(),
         facts,
     )
-    return facts[wanted]
+    return facts[place[asked]]
 
 
 @inlined
@@ -111,12 +127,14 @@ def _state() -> _State:
 
 @kernel
 def _pass(
-    values: _Values, sides: _Sides, entries: Int64s, begins: Int64s, since: int, met: npt.NDArray[np.int32], state: _State, facts: Int64s
+    values: _Values, sides: _Sides, entries: Int64s, begins: Int64s, asked: Int64s, met: npt.NDArray[np.int32], state: _State, facts: Int64s
 ) -> None:
     begun, count, total, more = state
     for party in range(begins.size - 1):
         begin, end = begins[party], begins[party + 1]
-        if begin == end or entries[end - 1] >> 1 < since:
+        while begin < end and asked[entries[end - 1] >> 1] == _UNASKED:
+            end -= 1  # what comes after the last one asked for changes nothing
+        if begin == end:
             continue
         begun[:] = begin
         count[:] = 0
@@ -125,7 +143,7 @@ def _pass(
         more[:, _LAST] = NEVER
         for place in range(begin, end):
             row, direction = entries[place] >> 1, entries[place] & 1
-            if row >= since:
+            if asked[row] != _UNASKED:
                 for window in range(_WINDOWS):
                     while begun[window] < place and values[0][row] - values[0][entries[begun[window]] >> 1] > _WINDOWS_US[window]:
                         _forget(entries[begun[window]], window, values, sides, met, state)
@@ -133,9 +151,9 @@ def _pass(
                 now = int(values[0][row])
                 oldest = int(values[0][entries[begun[_ALL]] >> 1]) if begun[_ALL] < place else NEVER
                 if direction == _OUT:
-                    _tell_of_payer(facts[row], now, oldest, sides[1][row], met, state)
+                    _tell_of_payer(facts[asked[row]], now, oldest, sides[1][row], met, state)
                 else:
-                    _tell_of_payee(facts[row], now, oldest, state)
+                    _tell_of_payee(facts[asked[row]], now, oldest, state)
             _remember(entries[place], values, sides, met, state)
         for place in range(begin, end):
             other = sides[1 - (entries[place] & 1)][entries[place] >> 1]

@@ -20,15 +20,16 @@ _PRIOR_DEVIATION: Final = 3000.0
 """A history's deviation is taken together with that of so many payments, in thousandths of a logarithm: a short history says little."""
 
 
-def vectors(payments: Payments, since: int = 0) -> Vectors:
-    """The features of the payments from row ``since`` on, as ``feature_set`` names them: float64[n - since, 24]."""
-    return of_facts(payments, timeline.look_back(payments, since), since)
+def vectors(payments: Payments, wanted: Int64s | None = None) -> Vectors:
+    """The features of the ``wanted`` rows, all if None, as ``feature_set`` names them: float64[wanted, 24]."""
+    rows = np.arange(len(payments)) if wanted is None else wanted
+    return of_facts(payments.booked_at[payments.stands_for[rows]], payments.amount[rows], timeline.look_back(payments, wanted))
 
 
-def of_facts(payments: Payments, facts: Int64s, since: int = 0) -> Vectors:
-    """The same of facts that ``timeline.look_back`` gave for these rows."""
+def of_facts(booked_at: Int64s, amount: Int64s, facts: Int64s) -> Vectors:
+    """The same from what ``timeline.look_back`` gave; ``booked_at`` is that of the payment that a row stands for."""
     out = np.empty((len(facts), feature_set.COUNT), dtype=np.float64)
-    _vectors(payments.booked_at[payments.stands_for[since:]], payments.amount[since:], facts, out)
+    _vectors(booked_at, amount, facts, out)
     return out
 
 

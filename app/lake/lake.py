@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from deltalake import DeltaTable
 
@@ -42,23 +43,33 @@ class Lake:
 
 
 def create(storage: Storage, fresh_key: bytes) -> Lake:
-    """Open the lake, or make an empty one with every table at version 0; call it only while holding the lake's lock.
+    """Open the lake, or make an empty one, with every table at version 0; call it only while holding the lake's lock.
 
-    ``fresh_key``: 16 random bytes, used only if there is no lake yet.
+    ``fresh_key``: 16 random bytes, used only if there is no lake yet. A table that a newer version of Leofric brought is made; one that
+    was there and is gone is not: that is a loss, and reading it says so.
     """
-    if not storage.exists(layout.IDENTITY):
-        for contract in TABLES:
+    found = _identity(storage)
+    missing = [contract for contract in TABLES if contract.path not in (found or {}).get("tables", ())]
+    if missing and (found is None or found.get("format") == FORMAT):
+        for contract in missing:
             delta.create_if_missing(storage, contract)
-        storage.put_new(layout.IDENTITY, json.dumps({"format": FORMAT, "key": fresh_key.hex()}).encode())
+        identity = {"format": FORMAT, "key": fresh_key.hex()} | (found or {}) | {"tables": [contract.path for contract in TABLES]}
+        storage.put(layout.IDENTITY, json.dumps(identity).encode())
     return open_lake(storage)
 
 
 def open_lake(storage: Storage) -> Lake:
     """Open a lake that is there."""
-    try:
-        identity = json.loads(bytes(storage.read(layout.IDENTITY)))
-    except FileNotFoundError:
-        raise LakeNotFound(f"there is no lake at {storage.root}; `leofric run LANDING --lake {storage.root}` makes one") from None
+    identity = _identity(storage)
+    if identity is None:
+        raise LakeNotFound(f"there is no lake at {storage.root}; `leofric run LANDING --lake {storage.root}` makes one")
     if identity.get("format") != FORMAT:
         raise LakeNotFound(f"the lake at {storage.root} has format {identity.get('format')}; this version reads format {FORMAT}")
     return Lake(storage, bytes.fromhex(identity["key"]))
+
+
+def _identity(storage: Storage) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(bytes(storage.read(layout.IDENTITY))))
+    except FileNotFoundError:
+        return None

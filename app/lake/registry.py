@@ -24,6 +24,7 @@ class Card:
     seed: int
     parameters: Mapping[str, Any]
     trained: Mapping[str, Any]  # from, to, payments
+    profile: Mapping[str, Any]  # models.profile: what payments are held against
     holdout: Mapping[str, Any] | None  # from, to, metrics, and the champion's on the same payments; None without labels
     silver_version: int  # of silver/transactions
     code_version: str

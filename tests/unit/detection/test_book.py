@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.detection.book import book, instant, pounds, side
+from app.detection.book import book, instant, side
+from app.detection.money import pounds
 from app.features.histories import Payment
 from tests.support.payments import DAY, HOUR, silver, streams
 

@@ -1,0 +1,74 @@
+"""A run's frame: it holds the lake, finishes or undoes what dead runs left, prepares what it will publish, and publishes that."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from app.compliance import certificate as certificates
+from app.lake import lock, reference
+from app.lake.delta import Change
+from app.lake.lake import create
+from app.lake.storage import Storage
+from app.settings import Settings
+from pipelines import publish
+from pipelines.progress import Observer, Stages
+from pipelines.publish import Publication
+from pipelines.work import Run
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a run knows once it holds the lake."""
+
+    run: Run
+    stages: Stages
+    history: list[dict[str, Any]]  # rows of control/runs, oldest first
+    recovered: Sequence[str]  # runs that had died and were finished
+
+    def document(self, kind: str, status: str) -> dict[str, Any]:
+        """What every certificate says."""
+        return {
+            "kind": kind,
+            "run_id": self.run.run_id,
+            "sequence": self.run.sequence,
+            "started_at": self.run.started_at.isoformat(),
+            "status": status,
+            "reconciled": status == "succeeded",
+            "recovered_runs": list(self.recovered),
+            "seconds": dict(self.stages.seconds),
+        }
+
+    def publication(self, changes: dict[str, Change], document: dict[str, Any], retired: Sequence[str] = ()) -> Publication:
+        """What is to be published: changes of tables, by path, the certificate, and objects that nobody needs afterwards."""
+        previous = self.history[-1]["hash"] if self.history else certificates.GENESIS
+        return Publication(self.run.run_id, self.run.sequence, self.run.started_at, changes, document, previous, tuple(retired))
+
+
+def attempt(
+    storage: Storage, settings: Settings, observer: Observer, now: datetime | None, prepare: Callable[[Attempt], Publication]
+) -> dict[str, Any]:
+    """Do one run; returns the certificate that it stored.
+
+    ``prepare`` does every stage up to the point of no return. Raises LakeBusy if another run holds the lake.
+    """
+    started_at = now or datetime.now(UTC)
+    run_id = f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    stages = Stages(observer)
+    with lock.hold(storage, run_id) as held:
+        with stages.stage("open"):
+            lake = create(storage, secrets.token_bytes(16))
+            recovered = publish.recover(lake)
+            history = publish.runs(lake)
+            weights = reference.in_force(storage, started_at.date())
+        run = Run(run_id, history[-1]["sequence"] + 1 if history else 1, started_at, lake, settings, weights)
+        publish.begin(lake, run_id)
+        try:
+            publication = prepare(Attempt(run, stages, history, recovered))
+            held.confirm()
+        except BaseException:
+            publish.undo(lake, run_id)
+            raise
+        with stages.stage("publish"):
+            return publish.publish(lake, publication)
