@@ -17,6 +17,7 @@ class Settings(BaseSettings):
     block_rows: int = Field(default=128 * 1024, ge=1, description="how much of a Parquet or silver file a task holds at a time, in rows")
     silver_file_rows: int = Field(default=1_000_000, ge=1, description="the most rows that one task writes to one silver file")
     key_partition_rows: int = Field(default=1_000_000, ge=1, description="the most keys that one task holds while it looks for duplicates")
+    score_shard_rows: int = Field(default=2_000_000, ge=1, description="about how many payments one task looks back on")
     timely_hours: int = Field(default=48, ge=1, description="a record is timely if it was booked at most this long before the run")
     workers: int | None = Field(default=None, ge=1, description="tasks at a time on one machine; None: one a core")
     ray_address: str | None = Field(

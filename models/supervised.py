@@ -37,6 +37,10 @@ class Ranker:
         feature_set.require(self.features_version, version)
         return np.asarray(1.0 / (1.0 + np.exp(-(self.start + self.trees.sums(as_matrix(vectors))))))
 
+    def contributions(self, vectors: Vectors) -> Scores:
+        """How much each feature moved the log-odds: float64[n, features]."""
+        return self.trees.contributions(as_matrix(vectors))
+
 
 def fit(vectors: Vectors, labels: Labels, seed: int, settings: RankerSettings = RankerSettings()) -> Ranker:  # it is frozen
     """Grow a ranker from judged payments, SUSPICIOUS or CLEARED."""

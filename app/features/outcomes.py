@@ -44,8 +44,8 @@ def outcomes(payments: Payments, labels: Labels) -> Vectors:
 def judged_before(payments: Payments, labels: Labels) -> Int64s:
     """For each payment, how many of its parties' payments were known by then to be suspicious, and how many to be judged at all.
 
-    int64[n, 8]: four counts of each. Known are labels of payments booked at least DELAY_US before.``labels`` has SUSPICIOUS, CLEARED or UNLABELLED for each payment.
-    A transfer is suspicious if one of its legs is.
+    int64[n, 8]: four counts of each. Known are labels of payments booked at least DELAY_US before.
+    ``labels`` has SUSPICIOUS, CLEARED or UNLABELLED for each payment; a transfer is suspicious if one of its legs is.
     """
     of_transfer = np.full(len(payments), UNLABELLED, dtype=np.int8)
     np.maximum.at(of_transfer, payments.stands_for, labels)

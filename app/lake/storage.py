@@ -41,7 +41,7 @@ class Storage:
     """
 
     root: str
-    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
 
     @property
     def is_local(self) -> bool:

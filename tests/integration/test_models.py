@@ -87,7 +87,7 @@ def test_a_file_that_is_not_the_one_registered_is_not_promoted(past: Path) -> No
 def card(**holdout: Any) -> Card:
     figures = {"auroc": 0.9, "average_precision": 0.5, "recall_at_1pct_fpr": 0.5}
     on = {"metrics": figures | holdout, "champion": "old", "champion_metrics": figures}
-    return Card("new", "isolation_forest", 1, 1, {}, {"to": "", "payments": 1}, on, 1, "0", "", "", "")
+    return Card("new", "isolation_forest", 1, 1, {}, {"to": "", "payments": 1}, {}, on, 1, "0", "", "", "")
 
 
 def test_the_gate_holds_back_what_is_worse_and_what_was_not_compared() -> None:

@@ -1,0 +1,52 @@
+"""The models in use, loaded once in each process that scores with them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from app.errors import ModelError
+from app.features import feature_set
+from app.lake import registry
+from app.lake.storage import Storage
+from models import archive, profile
+from models.isolation_forest import IsolationForest
+from models.profile import Profile
+from models.supervised import Ranker
+from models.verdicts import Detectors
+
+
+@dataclass(frozen=True)
+class Champions:
+    """The ids of the models to score with."""
+
+    forest: str
+    ranker: str | None
+
+
+def in_use(storage: Storage) -> Champions | None:
+    """The champions; None without an isolation forest. UsageError if one was trained on another feature set."""
+    found: Mapping[str, str] = registry.champions(registry.decisions(storage))
+    if archive.ISOLATION_FOREST not in found:
+        return None
+    for model_id in found.values():
+        feature_set.require(registry.card_of(storage, model_id).features_version)
+    return Champions(found[archive.ISOLATION_FOREST], found.get(archive.RANKER))
+
+
+@lru_cache(maxsize=2)  # a worker does many tasks with the same models
+def load(storage: Storage, champions: Champions) -> Detectors:
+    """Read the models; ModelError if one is not what was registered."""
+    forest, forest_profile = _model(storage, champions.forest)
+    if not isinstance(forest, IsolationForest):
+        raise ModelError(f"{champions.forest} is no isolation forest")
+    if champions.ranker is None:
+        return Detectors(forest, forest_profile)
+    ranker, ranker_profile = _model(storage, champions.ranker)
+    if not isinstance(ranker, Ranker):
+        raise ModelError(f"{champions.ranker} is no ranker")
+    return Detectors(forest, forest_profile, ranker, ranker_profile)
+
+
+def _model(storage: Storage, model_id: str) -> tuple[archive.Model, Profile]:
+    card = registry.card_of(storage, model_id)
+    return archive.unpack(registry.read(storage, card)), profile.from_document(card.profile)

@@ -1,0 +1,138 @@
+"""What lies before each payment that is to be scored, shard by shard; and which scenarios fire on the shard's accounts.
+
+A payment has two accounts, which may be in two shards: what is known of the payer is put down by the payer's shard, what is known of the
+payee by the payee's. Whoever scores the payment puts both together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from app.detection.alert import Alert
+from app.detection.book import Book, book
+from app.detection.pack import find_all
+from app.features import outcomes, timeline
+from app.features.outcomes import UNLABELLED
+from app.features.payments import UNKNOWN, Int64s
+from app.lake import layout
+from app.lake.storage import Storage
+from pipelines.histories import FILE_BITS, fingerprints_of, read_shard, read_touched
+from pipelines.work import Run
+
+_SIDES: Final = {"payer": (timeline.OF_PAYER, outcomes.OF_PAYER), "payee": (timeline.OF_PAYEE, outcomes.OF_PAYEE)}
+
+
+def _record(side: str) -> np.dtype[np.void]:
+    facts, judged = _SIDES[side]
+    return np.dtype(
+        [("number", "<i8"), ("booked_at", "<i8"), ("own", "<i8"), ("facts", "<i8", (len(facts),)), ("judged", "<i8", (len(judged),))]
+    )
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard, and the pieces that it is made of."""
+
+    number: int
+    pieces: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Told:
+    """Where a shard's facts lie: by side, the staged file, and for each silver file in it where its payments begin and end."""
+
+    paths: Mapping[str, str]
+    places: Mapping[str, Mapping[int, tuple[int, int]]]
+    alerts: tuple[tuple[str, Alert], ...]  # each with its scenario's name
+
+
+def tell(run: Run, shard: Shard) -> Told:
+    """Look back from every wanted payment of a shard, and try every scenario on its accounts."""
+    rows = read_shard(run.lake.storage, shard.pieces)
+    opened = book(rows)
+    marks = {name: rows[name].to_numpy()[opened.rows] for name in ("number", "payer_shard", "payee_shard")}
+    wanted = np.flatnonzero(rows["wanted"].to_numpy(zero_copy_only=False)[opened.rows])
+    facts = timeline.look_back(opened.payments, wanted)
+    labels = np.full(len(opened.payments), UNLABELLED, dtype=np.int8)
+    judged = outcomes.judged_before(opened.payments, labels)[wanted]
+    paths, places = {}, {}
+    for side, party in (("payer", opened.payments.payer), ("payee", opened.payments.payee)):
+        here = marks[f"{side}_shard"][wanted] == shard.number
+        mine = wanted[here]
+        records = np.empty(len(mine), dtype=_record(side))
+        records["number"] = marks["number"][mine]
+        records["booked_at"] = opened.payments.booked_at[opened.payments.stands_for[mine]]
+        records["own"] = (party[mine] != UNKNOWN) & opened.own[party[mine]]
+        of_facts, of_judged = _SIDES[side]
+        records["facts"], records["judged"] = facts[here][:, of_facts], judged[here][:, of_judged]
+        records.sort(order="number")
+        paths[side] = f"{layout.staging(run.run_id)}/facts/{shard.number:04d}-{side}"
+        run.lake.storage.put(paths[side], records.tobytes())
+        places[side] = _places(records["number"] >> FILE_BITS)
+    return Told(paths, places, tuple(_alerts(run, opened, marks, shard.number)))
+
+
+def _places(files: Int64s) -> dict[int, tuple[int, int]]:
+    found, begins = np.unique(files, return_index=True)
+    ends = [*begins[1:].tolist(), len(files)]
+    return {int(file): (begin, end) for file, begin, end in zip(found, begins.tolist(), ends, strict=True)}
+
+
+def _alerts(run: Run, opened: Book, marks: Mapping[str, npt.NDArray[np.int32]], shard: int) -> list[tuple[str, Alert]]:
+    """The alerts of the shard's accounts that fired when the account's first new payment was booked, or later."""
+    here = np.zeros(opened.payments.parties, dtype=np.bool_)
+    for side, party in (("payer", opened.payments.payer), ("payee", opened.payments.payee)):
+        mine = party[marks[f"{side}_shard"] == shard]
+        here[mine[mine != UNKNOWN]] = True
+    found = find_all(replace(opened, own=opened.own & here), run.started_at.date())
+    named = [(scenario, alert) for scenario, alerts in found.items() for alert in alerts]
+    first = read_touched(run).first_of(fingerprints_of([alert.account for _, alert in named], run.lake.key))
+    return [one for one, touched in zip(named, first.tolist(), strict=True) if one[1].fired_at >= touched]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the payments of one silver file that are to be scored, in the order of its rows."""
+
+    rows: Int64s  # in the file
+    booked_at: Int64s  # of the payments that they stand for
+    facts: Int64s  # [n, timeline.FACTS]
+    judged: Int64s  # [n, outcomes.COUNT]
+    payer_is_own: npt.NDArray[np.bool_]
+
+    def cut(self, begin: int, end: int) -> "Facts":
+        """Some of them."""
+        return Facts(*(getattr(self, one.name)[begin:end] for one in fields(self)))
+
+
+def gather(storage: Storage, told: Sequence[Told], file: int) -> Facts:
+    """Put together what the shards told of a file's payments."""
+    parts = {side: _of_file(storage, told, side, file) for side in _SIDES}
+    numbers = np.unique(np.concatenate([records["number"] for records in parts.values()]))
+    booked_at, own = (np.zeros(len(numbers), dtype=np.int64) for _ in range(2))
+    facts = timeline.nothing(len(numbers))
+    judged = np.zeros((len(numbers), outcomes.COUNT), dtype=np.int64)
+    for side, records in parts.items():
+        at = np.searchsorted(numbers, records["number"])
+        booked_at[at] = records["booked_at"]
+        of_facts, of_judged = _SIDES[side]
+        facts[at[:, None], of_facts] = records["facts"]
+        judged[at[:, None], of_judged] = records["judged"]
+        if side == "payer":
+            own[at] = records["own"]
+    return Facts(numbers - (np.int64(file) << FILE_BITS), booked_at, facts, judged, own.astype(np.bool_))
+
+
+def _of_file(storage: Storage, told: Sequence[Told], side: str, file: int) -> npt.NDArray[np.void]:
+    record = _record(side)
+    found = []
+    for one in told:
+        if file in one.places[side]:
+            begin, end = one.places[side][file]
+            found.append(
+                np.frombuffer(storage.view(one.paths[side], begin * record.itemsize, (end - begin) * record.itemsize), dtype=record)
+            )
+    return np.concatenate(found) if found else np.zeros(0, dtype=record)

@@ -1,0 +1,262 @@
+"""Scoring: every payment of silver that has no score yet gets one, and what is unusual becomes an alert.
+
+It is a run of its own, with a certificate of its own: what it scored of each run that loaded payments is what silver accepted of it, to the
+penny and to the payment. Nothing says so but counts: of silver as it is read first, and of the scores as they are read back last.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from app.compliance import certificate as certificates
+from app.contracts.lake import ALERTS, DRIFT_DAILY, SCORES
+from app.errors import LakeNotFound, NotReconciled, UsageError
+from app.features import feature_set
+from app.features.timeline import HORIZON_US
+from app.lake.delta import StagedFile
+from app.lake.lake import open_lake
+from app.lake.storage import Storage
+from app.settings import Settings
+from pipelines import alerts, champions, drift, facts, gold, histories, publish, scores
+from pipelines.attempt import Attempt, attempt
+from pipelines.champions import Champions
+from pipelines.executor import Executor
+from pipelines.facts import Shard, Told
+from pipelines.histories import NOTHING, Held, SilverFile, Sorted, Spread
+from pipelines.progress import Observer
+from pipelines.publish import Publication, changes
+from pipelines.scores import Part, ScoredPart
+from pipelines.work import Run
+
+KIND: Final = "score"
+_WINDOW: Final = timedelta(microseconds=HORIZON_US) + timedelta(days=2)
+"""How many whole days before the first new payment are read: the horizon, and the day on which a dormant account wakes."""
+
+
+def pending(history: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """The runs whose accepted payments have no score yet; ``history``: rows of control/runs."""
+    documents = [json.loads(row["certificate"]) for row in history if row["status"] == "succeeded"]
+    scored = {run_id for document in documents if document["kind"] == KIND for run_id in document["scored"]}
+    return frozenset(d["run_id"] for d in documents if d["kind"] != KIND and d["totals"]["accepted"]) - scored
+
+
+def score(
+    storage: Storage, settings: Settings, executor: Executor, observer: Observer, now: datetime | None = None
+) -> dict[str, Any] | None:
+    """Score what has no score yet; returns the certificate, None if there is nothing new.
+
+    Raises UsageError without a champion, LakeBusy if another run holds the lake. Scores that do not reconcile are not published: the
+    certificate then says ``failed``.
+    """
+    lake = open_lake(storage)
+    models = champions.in_use(storage)
+    if models is None:
+        raise UsageError("no isolation forest is in use; `leofric train` makes one, and `leofric models promote` puts it into use")
+    if not pending(publish.runs(lake)):
+        return None
+    return attempt(storage, settings, observer, now, lambda begun: _prepare(_Scoring(begun, executor, models)))
+
+
+def has_champion(storage: Storage) -> bool:
+    """Whether there is a model to score with."""
+    return champions.in_use(storage) is not None
+
+
+@dataclass
+class _Scoring:
+    """A scoring run's state between its stages."""
+
+    attempt: Attempt
+    executor: Executor
+    models: Champions
+    new_runs: frozenset[str] = frozenset()
+    silver: dict[str, Held] = field(default_factory=dict)  # what silver holds of each of them
+    files: list[SilverFile] = field(default_factory=list)  # in the window
+    sorted: list[Sorted] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    parts: list[ScoredPart] = field(default_factory=list)
+    staged: dict[str, list[StagedFile]] = field(default_factory=dict)
+    removed: dict[str, list[str]] = field(default_factory=dict)
+    raised: Counter[str] = field(default_factory=Counter)  # by scenario
+
+    @property
+    def run(self) -> Run:
+        return self.attempt.run
+
+
+def _prepare(day: _Scoring) -> Publication:
+    """Every stage up to the point of no return."""
+    day.new_runs = pending(day.attempt.history)
+    _news(day)
+    _sort(day)
+    _look_back(day)
+    _score(day)
+    _alerts(day)
+    try:
+        _reconcile(day)
+    except NotReconciled as error:
+        publish.undo(day.run.lake, day.run.run_id)
+        return day.attempt.publication({}, _certificate(day, "failed") | {"error": str(error)})
+    return day.attempt.publication(changes(day.staged, day.removed), _certificate(day, "succeeded"))
+
+
+def _news(day: _Scoring) -> None:
+    """Which accounts the new payments touch, and how far back their past matters."""
+    run = day.run
+    new = [file for file in histories.files(run.lake, day.new_runs, None) if file.new]
+    if not new:
+        raise LakeNotFound(f"silver has no payment of the runs {', '.join(sorted(day.new_runs))}, which loaded some; restore the table")
+    with day.attempt.stages.stage("news", len(new)) as watch:
+        found = list(watch(day.executor.map(partial(histories.news, run), new)))
+    for one in found:
+        for run_id, held in one.held.items():
+            day.silver[run_id] = day.silver.get(run_id, NOTHING) + held
+    histories.keep_touched(run, histories.merged([one.touched for one in found]))
+    first: date = min(file.booking_date for file in new) - _WINDOW
+    day.files = histories.files(run.lake, day.new_runs, first)
+
+
+def _sort(day: _Scoring) -> None:
+    """Sort the payments of touched accounts into shards."""
+    most = day.run.settings.score_shard_rows
+    shards = max(1, -(-sum(file.rows for file in day.files) // most))
+    groups: list[list[SilverFile]] = []
+    for file in day.files:
+        if not groups or sum(one.rows for one in groups[-1]) + file.rows > most // 2:
+            groups.append([])
+        groups[-1].append(file)
+    items = [Spread(number, tuple(group), shards, day.new_runs) for number, group in enumerate(groups)]
+    with day.attempt.stages.stage("histories", len(items)) as watch:
+        day.sorted = list(watch(day.executor.map(partial(histories.spread, day.run), items)))
+
+
+def _look_back(day: _Scoring) -> None:
+    """What lies before each payment, and which scenarios fire."""
+    pieces: dict[int, list[str]] = {}
+    for one in day.sorted:
+        for shard, path in one.pieces.items():
+            pieces.setdefault(shard, []).append(path)
+    shards = [Shard(number, tuple(sorted(paths))) for number, paths in sorted(pieces.items())]
+    with day.attempt.stages.stage("look back", len(shards)) as watch:
+        day.told = list(watch(day.executor.map(partial(facts.tell, day.run), shards)))
+
+
+def _score(day: _Scoring) -> None:
+    """Score file by file; where a day has payments whose past has changed, the whole day, for its rows are replaced."""
+    again = {number for one in day.sorted for number in one.again}
+    wanted = [file for file in day.files if file.new or file.number in again]
+    of_day: dict[date, list[SilverFile]] = {}
+    for file in wanted:
+        of_day.setdefault(file.booking_date, []).append(file)
+    rewritten = {file.booking_date for file in wanted if file.number in again}
+    old = gold.files_of(day.run.lake.table(SCORES), "booking_date", [one.isoformat() for one in rewritten])
+    groups: list[tuple[date, list[SilverFile]]] = []
+    for booking_date, of in of_day.items():
+        groups += [(booking_date, of)] if booking_date in rewritten else [(booking_date, [file]) for file in of]
+    parts = [
+        Part(number, booking_date, tuple(of), tuple(old.get(booking_date.isoformat(), ())), day.new_runs)
+        for number, (booking_date, of) in enumerate(groups)
+    ]
+    task = partial(scores.score, day.run, day.told, day.models)
+    with day.attempt.stages.stage("score", len(parts)) as watch:
+        day.parts = sorted(watch(day.executor.map(task, parts)), key=lambda one: one.part.number)
+    day.staged[SCORES.path] = [one.staged for one in day.parts]
+    day.removed[SCORES.path] = [path for part in parts for path in part.old]
+
+
+def _alerts(day: _Scoring) -> None:
+    """Raise alerts, and count drift."""
+    with day.attempt.stages.stage("alerts"):
+        by_scenario = [one for told in day.told for one in told.alerts]
+        by_models = [one for part in day.parts for one in part.unusual]
+        rows = alerts.of_scenarios(by_scenario) + alerts.of_models(by_models)
+        day.staged[ALERTS.path], day.removed[ALERTS.path], day.raised = alerts.stage(day.run, rows)
+        day.staged[DRIFT_DAILY.path], day.removed[DRIFT_DAILY.path] = drift.stage(day.run, [part for part in day.parts if part.spreads])
+
+
+def _reconcile(day: _Scoring) -> None:
+    """Raise NotReconciled unless the scores that come, less those that go, are what silver and the certificates say was accepted."""
+    paths = [(file.path, 1) for file in day.staged[SCORES.path]] + [(path, -1) for path in day.removed[SCORES.path]]
+    with day.attempt.stages.stage("reconcile", len(paths)) as watch:
+        come: dict[int, dict[str, Held]] = {1: {}, -1: {}}
+        for sign, found in watch(day.executor.map(partial(_count, day.run), paths)):
+            for run_id, held in found.items():
+                come[sign][run_id] = come[sign].get(run_id, NOTHING) + held
+    faults = _faults(come[1], come[-1], day.silver, _accepted(day.attempt.history, day.new_runs))
+    if faults:
+        raise NotReconciled("; ".join(faults[:10]))
+
+
+def _count(run: Run, item: tuple[str, int]) -> tuple[int, dict[str, Held]]:
+    """What a file of scores holds, by the run that loaded it."""
+    path, sign = item
+    with run.lake.storage.arrow_file(f"{SCORES.path}/{path}") as opened, pq.ParquetFile(opened) as parquet:
+        rows: pa.Table = parquet.read(columns=["transaction_id", "amount_minor", "currency", "loaded_by"], use_threads=False)
+    return sign, histories.held(rows, "loaded_by", run.lake.key)
+
+
+def _accepted(history: Sequence[Mapping[str, Any]], runs: frozenset[str]) -> dict[str, dict[str, Any]]:
+    documents = (json.loads(row["certificate"]) for row in history if row["run_id"] in runs)
+    return {document["run_id"]: accepted(document) for document in documents}
+
+
+def accepted(certificate: Mapping[str, Any]) -> dict[str, Any]:
+    """What a loading run's certificate says was accepted."""
+    totals = certificate["totals"]
+    amounts = {currency: sides["accepted"] for currency, sides in totals["amount_minor"].items()}
+    return {"records": totals["accepted"], "amount_minor": amounts}
+
+
+def _faults(
+    come: Mapping[str, Held], gone: Mapping[str, Held], silver: Mapping[str, Held], certified: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    faults = []
+    for run_id in sorted({*come, *gone, *silver, *certified}):
+        if run_id not in certified:
+            if come.get(run_id, NOTHING) != gone.get(run_id, NOTHING):
+                faults.append(f"run {run_id} was scored before, and its scores do not come back whole")
+            continue
+        scored, in_silver = come.get(run_id, NOTHING), silver.get(run_id, NOTHING)
+        if scored != in_silver:
+            faults.append(f"run {run_id}: {scored.totals.records} payments are scored, silver holds {in_silver.totals.records}, or others")
+        faults += [f"run {run_id}: {fault}" for fault in differences(scored, certified[run_id])]
+    return faults
+
+
+def differences(scored: Held, certified: Mapping[str, Any]) -> list[str]:
+    """Sentences on where scores differ from what a certificate says was accepted."""
+    found = []
+    if scored.totals.records != certified["records"]:
+        found.append(f"{scored.totals.records} payments are scored, {certified['records']} were accepted")
+    for currency in sorted({*scored.totals.amount_minor, *certified["amount_minor"]}):
+        have, due = scored.totals.amount_minor.get(currency, 0), certified["amount_minor"].get(currency, 0)
+        if have != due:
+            found.append(f"{have} minor units of {currency} are scored, {due} were accepted")
+    return found
+
+
+def _certificate(day: _Scoring, status: str) -> dict[str, Any]:
+    history = day.attempt.history
+    bands: Counter[str] = Counter()
+    for part in day.parts:
+        bands.update(part.bands)
+    certified = _accepted(history, day.new_runs)
+    return day.attempt.document(KIND, status) | {
+        "scored": dict(sorted(certified.items())) if status == "succeeded" else {},
+        "scored_again": sum(part.again for part in day.parts),
+        "bands": dict(bands),
+        "alerts": dict(sorted(day.raised.items())),
+        "models": {"isolation_forest": day.models.forest, "supervised": day.models.ranker},
+        "features_version": feature_set.VERSION,
+        "files": [],
+        "totals": certificates.totals_document([], {}),
+        "quality": {},
+        "keys": publish.last_keys(history),
+    }
