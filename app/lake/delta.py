@@ -3,8 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -103,21 +102,16 @@ class FileWriter:
         writer.close()
         buffer = self._sink.getvalue()
         self._storage.put(f"{self._contract.path}/{self._path}", buffer)
-        statistics = self._statistics(pq.read_metadata(pa.BufferReader(buffer)))
-        return StagedFile(self._path, buffer.size, self._rows, self._partition, statistics, _ms(self._now))
+        return StagedFile(self._path, buffer.size, self._rows, self._partition, self._statistics(), _ms(self._now))
 
-    def _statistics(self, metadata: pq.FileMetaData) -> str:
-        """Delta's statistics: nulls as they were counted here, minimum and maximum from Parquet's own."""
-        minimum: dict[str, object] = {}
-        maximum: dict[str, object] = {}
-        for index in range(metadata.num_columns):
-            name = metadata.schema.column(index).path
-            parts = [metadata.row_group(group).column(index).statistics for group in range(metadata.num_row_groups)]
-            if name in _ranged(self._contract) and parts and all(part is not None and part.has_min_max for part in parts):
-                minimum[name] = _json_value(min(part.min for part in parts))
-                maximum[name] = _json_value(max(part.max for part in parts))
+    def _statistics(self) -> str:
+        """Delta's statistics: how many rows and nulls.
+
+        No least and greatest values: a file that has them for some columns only is left out by delta-rs' PyArrow datasets whenever a filter
+        is on one of the others (delta-rs issue 3173), and of people's data they must not be kept. Row groups have them, for some columns.
+        """
         nulls = {name: count for name, count in self._nulls.items() if not pa.types.is_nested(self._schema.field(name).type)}
-        return json.dumps({"numRecords": self._rows, "minValues": minimum, "maxValues": maximum, "nullCount": nulls})
+        return json.dumps({"numRecords": self._rows, "nullCount": nulls})
 
 
 def stage(
@@ -132,10 +126,10 @@ _HIGH_CARDINALITY = frozenset({"transaction_id", "timestamp", "booked_at", "amou
 
 
 def _ranged(contract: TableContract) -> set[str]:
-    """Columns whose least and greatest value are noted, so that readers can leave out files and row groups.
+    """Columns whose least and greatest value Parquet notes, so that readers can leave out row groups.
 
-    Never a person's data: the transaction log outlives a row. And no text: rows are not sorted by it, so that its range leaves out
-    nothing, but finding it costs a fifth of the writing.
+    Never a person's data. And no text: rows are not sorted by it, so that its range leaves out nothing, but finding it costs a fifth
+    of the writing.
     """
     personal = (Classification.PERSONAL, Classification.SPECIAL_CATEGORY)
     return {c.name for c in contract.columns if c.classification not in personal and not pa.types.is_string(c.type)}
@@ -143,16 +137,6 @@ def _ranged(contract: TableContract) -> set[str]:
 
 def _ms(instant: datetime) -> int:
     return int(instant.timestamp() * 1000)
-
-
-def _json_value(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    return value
 
 
 def open_table(storage: Storage, contract: TableContract, version: int | None = None) -> DeltaTable | None:
