@@ -6,7 +6,8 @@ LeofricError
 ├── BoundaryViolated      a table is about to get rows that its contract does not allow: a fault of Leofric (exit code 1)
 ├── LakeError             the lake cannot be used as it is
 │   ├── LakeBusy          another run holds the lake
-│   └── LakeNotFound      there is no lake, table or run at that place
+│   ├── LakeNotFound      there is no lake, table or run at that place
+│   └── LakeDamaged       a file of a table cannot be read
 ├── ModelError            a model is not there, is damaged, or may not become the champion (exit code 1)
 └── NotReconciled         control totals differ: nothing was published (exit code 1)
 
@@ -52,6 +53,10 @@ class LakeBusy(LakeError):
 
 class LakeNotFound(LakeError):
     """There is no lake, table or run at the place that was named."""
+
+
+class LakeDamaged(LakeError):
+    """A file that a table names is not there, or is not what was written."""
 
 
 class ModelError(LeofricError):

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.contracts.lake import ALERTS
+from app.contracts.lake import ALERTS, SCORES, SILVER
 from app.detection import unusual
 from app.detection.alert import Alert
 from app.errors import LakeNotFound, UsageError
@@ -24,6 +24,21 @@ from pipelines.work import Run
 Row = dict[str, Any]
 
 _REASON: Final = f"{unusual.NAME}_payments"
+_OF_SCORES: Final = ("score", "band", "sentences")
+_OF_PAYMENTS: Final = (
+    "booked_at",
+    "transaction_id",
+    "amount_minor",
+    "currency",
+    "channel",
+    "country",
+    "payer",
+    "payee",
+    "description",
+    *_OF_SCORES,
+)
+_EVIDENCE_REACHES: Final = timedelta(days=31)
+"""No scenario looks at payments that lie further apart."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -119,4 +134,13 @@ def shown(lake: Lake, alert_id: str) -> Row:
         raise LakeNotFound(f"the lake has no alert {alert_id}; `leofric alerts list` names those that it has")
     if len(rows) > 1:
         raise UsageError(f"{alert_id} is the beginning of {len(rows)} alerts' ids; give more of it")
-    return rows[0]
+    fired = rows[0]["fired_date"]
+    near = (pc.field("booking_date") >= fired - _EVIDENCE_REACHES) & (pc.field("booking_date") <= fired + timedelta(days=1))
+    chosen = near & pc.field("transaction_id").isin(pa.array(rows[0]["evidence"], pa.string()))
+    names = [name for name in _OF_PAYMENTS if name not in _OF_SCORES]
+    silver = lake.table(SILVER).to_pyarrow_dataset().to_table(columns=names, filter=chosen)
+    scored = lake.table(SCORES).to_pyarrow_dataset().to_table(columns=["transaction_id", *_OF_SCORES], filter=chosen)
+    by_id = {row["transaction_id"]: row for row in scored.to_pylist()}
+    ordered = silver.sort_by([("booked_at", "ascending"), ("transaction_id", "ascending")]).to_pylist()
+    payments = [row | {name: by_id[row["transaction_id"]][name] for name in _OF_SCORES} for row in ordered]
+    return rows[0] | {"payments": payments}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 from app.errors import ModelError
@@ -21,6 +22,7 @@ class Champions:
 
     forest: str
     ranker: str | None
+    alerts_from: datetime  # the forest has seen nothing before: there accounts have no past yet, and everything is unusual
 
 
 def in_use(storage: Storage) -> Champions | None:
@@ -28,9 +30,11 @@ def in_use(storage: Storage) -> Champions | None:
     found: Mapping[str, str] = registry.champions(registry.decisions(storage))
     if archive.ISOLATION_FOREST not in found:
         return None
-    for model_id in found.values():
-        feature_set.require(registry.card_of(storage, model_id).features_version)
-    return Champions(found[archive.ISOLATION_FOREST], found.get(archive.RANKER))
+    cards = {kind: registry.card_of(storage, model_id) for kind, model_id in found.items()}
+    for card in cards.values():
+        feature_set.require(card.features_version)
+    begins = datetime.fromisoformat(cards[archive.ISOLATION_FOREST].trained["from"])
+    return Champions(found[archive.ISOLATION_FOREST], found.get(archive.RANKER), begins)
 
 
 @lru_cache(maxsize=2)  # a worker does many tasks with the same models

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from app.errors import UsageError
-from pipelines import cli_models
+from pipelines import cli_detection, cli_models
 from pipelines.cli_common import (
     FAILED,
     Format,
@@ -97,31 +97,33 @@ def run(
     ] = None,
     storage_option: StorageOption = None,
 ) -> None:
-    """Load landing files: bronze, silver, quarantine, gold, and the certificate of it all.
+    """Load landing files: bronze, silver, quarantine, gold, and the certificate of it all; and score them, if a model is in use.
 
     Exit codes: 0 done (quarantined records are normal), 1 a file was rejected or the totals do not reconcile, 2 wrong usage.
     """
     from app.settings import read_settings
-    from pipelines import executor, plan, report, session
+    from pipelines import champions, executor, plan, report, session
     from pipelines.run import run as execute
+    from pipelines.score import score
 
     options = storage_options(storage_option)
     sources = plan.source_files(landing, zone or [], options, amounts or [])
     settings = read_settings()
     report.warn_if_lake_is_in_a_job(lake, errors)
-    with report.progress(errors) as observer:
-        observer.begun("start Ray", 1)
-        stop = session.start_ray(settings)
-        observer.ended("start Ray")
-        try:
-            certificate = execute(storage_at(lake, storage_option), sources, settings, executor.RayData(settings), observer)
-        finally:
-            stop()
+    storage = storage_at(lake, storage_option)
+    scored = None
+    with report.progress(errors) as observer, session.ray_running(settings, observer):
+        certificate = execute(storage, sources, settings, executor.RayData(settings), observer)
+        if champions.in_use(storage) is not None:
+            scored = score(storage, settings, executor.RayData(settings), observer)
     if as_json:
-        print_json(report.document(certificate))
+        print_json(report.document(certificate) | {"scoring": scored})
     else:
         report.summary(certificate, console_for_results())
-    if certificate["status"] != "succeeded" or any(file["status"] == "rejected" for file in certificate["files"]):
+        if scored is not None:
+            report.scoring(scored, console_for_results())
+    rejected = any(file["status"] == "rejected" for file in certificate["files"])
+    if rejected or any(one["status"] != "succeeded" for one in (certificate, scored) if one is not None):
         raise typer.Exit(FAILED)
 
 
@@ -277,6 +279,9 @@ def reference_list(lake: LakeOption, as_json: JsonOption = False, storage_option
         errors.print(f"warning: {sentence}", style="yellow", markup=False)
 
 
+app.command()(cli_detection.score)
+app.add_typer(cli_detection.alerts, name="alerts")
+app.command()(cli_detection.features)
 app.command()(cli_models.evaluate)
 app.command()(cli_models.train)
 app.command()(cli_models.backtest)

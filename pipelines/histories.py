@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from app import fingerprints
-from app.compliance.control_totals import Totals, of_rows
 from app.contracts.lake import SILVER
 from app.features.payments import COLUMNS, Int64s
 from app.fingerprints import Words
 from app.lake import layout
 from app.lake.lake import Lake
 from app.lake.storage import Storage
+from pipelines.held import Held, held
 from pipelines.work import Run
 
 Mask = npt.NDArray[np.bool_]
@@ -41,20 +41,6 @@ class SilverFile:
     booking_date: date
     rows: int
     new: bool  # a run wrote it whose payments are not scored yet
-
-
-@dataclass(frozen=True)
-class Held:
-    """What some payments of one run are, in numbers that must be the same wherever they lie."""
-
-    totals: Totals
-    ids: int  # the sum of their ids' fingerprints, modulo 2^64
-
-    def __add__(self, other: "Held") -> "Held":
-        return Held(self.totals + other.totals, (self.ids + other.ids) % 2**64)
-
-
-NOTHING = Held(Totals(), 0)
 
 
 @dataclass(frozen=True)
@@ -91,13 +77,6 @@ def news(run: Run, file: SilverFile) -> News:
     accounts = np.concatenate([hashed[known] for hashed, known in sides])
     when = np.concatenate([booked_at[known] for _, known in sides])
     return News(_earliest(accounts, when), held(rows, "run_id", run.lake.key))
-
-
-def held(rows: pa.Table, by: str, key: bytes) -> dict[str, Held]:
-    """By the run in the column ``by``, what the rows are."""
-    totals = of_rows(pa.table({"source_sha256": rows[by], "currency": rows["currency"], "amount_minor": rows["amount_minor"]}))
-    ids = fingerprints.of_texts(rows["transaction_id"], key)
-    return {run_id: Held(of, int(ids[pc.equal(rows[by], run_id).to_numpy()].sum(dtype=np.uint64))) for run_id, of in totals.items()}
 
 
 def merged(parts: Sequence[Touched]) -> Touched:

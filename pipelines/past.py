@@ -1,13 +1,16 @@
 """The lake's accepted payments as detectors learn from them: in order, with their features and what was known of them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from app.contracts.lake import SILVER
 from app.errors import UsageError
-from app.features import timeline
+from app.features import feature_set, timeline
 from app.features.outcomes import DELAY_US, UNLABELLED, Labels, outcomes
 from app.features.payments import COLUMNS, Payments, payments
 from app.features.vector import Vectors, of_facts
@@ -22,6 +25,7 @@ from pipelines.progress import Observer
 class Past:
     """Everything that is known of the lake's payments, in order."""
 
+    transaction_ids: pa.Array
     payments: Payments
     vectors: Vectors
     outcomes: Vectors
@@ -69,6 +73,20 @@ def read_past(lake: Lake, labels: LabelFile | None, observer: Observer) -> Past:
     facts = timeline.look_back(ordered)
     warm = facts[:, timeline.PAYER_OUTS] > 0
     vectors = of_facts(ordered.booked_at[ordered.stands_for], ordered.amount, facts)
-    past = Past(ordered, vectors, outcomes(ordered, found[rows]), warm, found[rows], typologies[rows], table.version())
+    ids = silver["transaction_id"].combine_chunks().take(pa.array(rows))
+    past = Past(ids, ordered, vectors, outcomes(ordered, found[rows]), warm, found[rows], typologies[rows], table.version())
     observer.ended("features")
     return past
+
+
+def write_features(lake: Lake, output: Path, observer: Observer) -> int:
+    """Write a Parquet file with each payment's id, when it was booked, and its features, in order; returns how many payments."""
+    past = read_past(lake, None, observer)
+    columns = {"transaction_id": past.transaction_ids, "booked_at": pa.array(past.payments.booked_at).cast(pa.timestamp("us", tz="UTC"))}
+    columns |= {name: pa.array(past.vectors[:, column]) for column, name in enumerate(feature_set.NAMES)}
+    table = pa.table(columns).replace_schema_metadata({"leofric.features_version": str(feature_set.VERSION)})
+    try:
+        pq.write_table(table, output)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error}") from None
+    return len(past.payments)

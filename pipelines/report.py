@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
@@ -205,6 +206,66 @@ def backtest(document: Mapping[str, Any], console: Console) -> None:
             console.print(f"{where.replace('_', ' ')} the line: {alert['account']}: {alert['sentence']}", markup=False)
     if document["tested_on"] is None:
         console.print("No data has tested this scenario.", style="yellow")
+
+
+def scoring(certificate: Mapping[str, Any], console: Console) -> None:
+    """A certificate of scoring, for people."""
+    count = sum(of["records"] for of in certificate["scored"].values())
+    console.print(f"\nRun [bold]{certificate['run_id']}[/bold] (scoring) {certificate['status']}")
+    if "error" in certificate:
+        console.print(str(certificate["error"]), style="red", markup=False)
+        return
+    bands = ", ".join(f"{payments:,} {band}" for band, payments in certificate["bands"].items())
+    console.print(f"{count:,} accepted payments = {count:,} scored, to the penny and the payment: {bands}.")
+    if certificate["scored_again"]:
+        console.print(f"{certificate['scored_again']:,} payments were scored again: earlier ones of their accounts came late.")
+    rows([{"scenario": name, "new alerts": new} for name, new in certificate["alerts"].items()], console)
+
+
+def alerts(found: Sequence[Mapping[str, Any]], limit: int, console: Console) -> None:
+    """A list of alerts for people."""
+    shown = [
+        {
+            "alert": one["alert_id"][:8],
+            "fired at": f"{one['fired_at']:%Y-%m-%d %H:%M:%S}",
+            "reason": one["reason"],
+            "account": one["account"],
+            "payments": len(one["evidence"]),
+            "why": one["sentence"],
+        }
+        for one in found[:limit]
+    ]
+    rows(shown, console)
+    console.print(f"{len(shown):,} of {len(found):,} alerts.")
+
+
+def alert(found: Mapping[str, Any], console: Console) -> None:
+    """One alert with its payments, for people."""
+    from app.detection.money import money
+
+    console.print(f"[bold]{found['alert_id']}[/bold]: {found['reason']} on {found['account']}, {found['fired_at']:%Y-%m-%d %H:%M:%S} UTC")
+    console.print(str(found["sentence"]), markup=False)
+    console.print(f"Raised by run {found['raised_by']} at {found['raised_at']:%Y-%m-%d %H:%M:%S} UTC.")
+    payments = [
+        {
+            "booked at": f"{one['booked_at']:%Y-%m-%d %H:%M:%S}",
+            "transaction": one["transaction_id"],
+            "amount": money(abs(one["amount_minor"]), one["currency"]),
+            "payer": one["payer"],
+            "payee": one["payee"],
+            "band": one["band"],
+            "why unusual": " ".join(one["sentences"]),
+        }
+        for one in found["payments"]
+    ]
+    rows(payments, console)
+
+
+def feature_rows() -> list[dict[str, str]]:
+    """Every feature, in the order in which models take them."""
+    from app.features import feature_set, outcomes
+
+    return [asdict(feature) for feature in (*feature_set.FEATURES, *outcomes.FEATURES)]
 
 
 def rows(items: Sequence[Mapping[str, Any]], console: Console, names: Sequence[str] | None = None) -> None:

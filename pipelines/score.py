@@ -24,14 +24,16 @@ from app.lake.delta import StagedFile
 from app.lake.lake import open_lake
 from app.lake.storage import Storage
 from app.settings import Settings
-from pipelines import alerts, champions, drift, facts, gold, histories, publish, scores
+from pipelines import alerts, champions, drift, facts, gold, held, histories, publish, scores
 from pipelines.attempt import Attempt, attempt
 from pipelines.champions import Champions
 from pipelines.executor import Executor
 from pipelines.facts import Shard, Told
-from pipelines.histories import NOTHING, Held, SilverFile, Sorted, Spread
+from pipelines.held import NOTHING, Held
+from pipelines.histories import SilverFile, Sorted, Spread
 from pipelines.progress import Observer
 from pipelines.publish import Publication, changes
+from pipelines.reconcile import Unreadable
 from pipelines.scores import Part, ScoredPart
 from pipelines.work import Run
 
@@ -47,26 +49,21 @@ def pending(history: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     return frozenset(d["run_id"] for d in documents if d["kind"] != KIND and d["totals"]["accepted"]) - scored
 
 
-def score(
-    storage: Storage, settings: Settings, executor: Executor, observer: Observer, now: datetime | None = None
-) -> dict[str, Any] | None:
-    """Score what has no score yet; returns the certificate, None if there is nothing new.
+def nothing_to_do(storage: Storage) -> bool:
+    """Whether every accepted payment of the lake has a score."""
+    return not pending(publish.runs(open_lake(storage)))
+
+
+def score(storage: Storage, settings: Settings, executor: Executor, observer: Observer, now: datetime | None = None) -> dict[str, Any]:
+    """Score what has no score yet; returns the run's certificate.
 
     Raises UsageError without a champion, LakeBusy if another run holds the lake. Scores that do not reconcile are not published: the
     certificate then says ``failed``.
     """
-    lake = open_lake(storage)
     models = champions.in_use(storage)
     if models is None:
         raise UsageError("no isolation forest is in use; `leofric train` makes one, and `leofric models promote` puts it into use")
-    if not pending(publish.runs(lake)):
-        return None
     return attempt(storage, settings, observer, now, lambda begun: _prepare(_Scoring(begun, executor, models)))
-
-
-def has_champion(storage: Storage) -> bool:
-    """Whether there is a model to score with."""
-    return champions.in_use(storage) is not None
 
 
 @dataclass
@@ -111,16 +108,15 @@ def _news(day: _Scoring) -> None:
     """Which accounts the new payments touch, and how far back their past matters."""
     run = day.run
     new = [file for file in histories.files(run.lake, day.new_runs, None) if file.new]
-    if not new:
+    if not new and day.new_runs:
         raise LakeNotFound(f"silver has no payment of the runs {', '.join(sorted(day.new_runs))}, which loaded some; restore the table")
     with day.attempt.stages.stage("news", len(new)) as watch:
         found = list(watch(day.executor.map(partial(histories.news, run), new)))
     for one in found:
-        for run_id, held in one.held.items():
-            day.silver[run_id] = day.silver.get(run_id, NOTHING) + held
+        held.add(day.silver, one.held)
     histories.keep_touched(run, histories.merged([one.touched for one in found]))
-    first: date = min(file.booking_date for file in new) - _WINDOW
-    day.files = histories.files(run.lake, day.new_runs, first)
+    if new:
+        day.files = histories.files(run.lake, day.new_runs, min(file.booking_date for file in new) - _WINDOW)
 
 
 def _sort(day: _Scoring) -> None:
@@ -184,34 +180,32 @@ def _alerts(day: _Scoring) -> None:
 def _reconcile(day: _Scoring) -> None:
     """Raise NotReconciled unless the scores that come, less those that go, are what silver and the certificates say was accepted."""
     paths = [(file.path, 1) for file in day.staged[SCORES.path]] + [(path, -1) for path in day.removed[SCORES.path]]
+    come: dict[int, dict[str, Held]] = {1: {}, -1: {}}
+    unreadable = []
     with day.attempt.stages.stage("reconcile", len(paths)) as watch:
-        come: dict[int, dict[str, Held]] = {1: {}, -1: {}}
-        for sign, found in watch(day.executor.map(partial(_count, day.run), paths)):
-            for run_id, held in found.items():
-                come[sign][run_id] = come[sign].get(run_id, NOTHING) + held
-    faults = _faults(come[1], come[-1], day.silver, _accepted(day.attempt.history, day.new_runs))
+        for (_, sign), found in watch(day.executor.map(partial(_count, day.run), paths)):
+            if isinstance(found, Unreadable):
+                unreadable.append(f"what was staged cannot be read back: {found.why}")
+            else:
+                held.add(come[sign], found)
+    faults = unreadable + _faults(come[1], come[-1], day.silver, _accepted(day.attempt.history, day.new_runs))
     if faults:
         raise NotReconciled("; ".join(faults[:10]))
 
 
-def _count(run: Run, item: tuple[str, int]) -> tuple[int, dict[str, Held]]:
+def _count(run: Run, item: tuple[str, int]) -> tuple[tuple[str, int], dict[str, Held] | Unreadable]:
     """What a file of scores holds, by the run that loaded it."""
-    path, sign = item
-    with run.lake.storage.arrow_file(f"{SCORES.path}/{path}") as opened, pq.ParquetFile(opened) as parquet:
-        rows: pa.Table = parquet.read(columns=["transaction_id", "amount_minor", "currency", "loaded_by"], use_threads=False)
-    return sign, histories.held(rows, "loaded_by", run.lake.key)
+    try:
+        with run.lake.storage.arrow_file(f"{SCORES.path}/{item[0]}") as opened, pq.ParquetFile(opened) as parquet:
+            rows: pa.Table = parquet.read(columns=[*held.COLUMNS, "loaded_by"], use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        return item, Unreadable(str(error))
+    return item, held.held(rows, "loaded_by", run.lake.key)
 
 
 def _accepted(history: Sequence[Mapping[str, Any]], runs: frozenset[str]) -> dict[str, dict[str, Any]]:
     documents = (json.loads(row["certificate"]) for row in history if row["run_id"] in runs)
-    return {document["run_id"]: accepted(document) for document in documents}
-
-
-def accepted(certificate: Mapping[str, Any]) -> dict[str, Any]:
-    """What a loading run's certificate says was accepted."""
-    totals = certificate["totals"]
-    amounts = {currency: sides["accepted"] for currency, sides in totals["amount_minor"].items()}
-    return {"records": totals["accepted"], "amount_minor": amounts}
+    return {document["run_id"]: held.accepted(document) for document in documents}
 
 
 def _faults(
@@ -223,23 +217,9 @@ def _faults(
             if come.get(run_id, NOTHING) != gone.get(run_id, NOTHING):
                 faults.append(f"run {run_id} was scored before, and its scores do not come back whole")
             continue
-        scored, in_silver = come.get(run_id, NOTHING), silver.get(run_id, NOTHING)
-        if scored != in_silver:
-            faults.append(f"run {run_id}: {scored.totals.records} payments are scored, silver holds {in_silver.totals.records}, or others")
-        faults += [f"run {run_id}: {fault}" for fault in differences(scored, certified[run_id])]
+        differences = held.differences(come.get(run_id, NOTHING), silver.get(run_id, NOTHING), certified[run_id])
+        faults += [f"run {run_id}: {difference}" for difference in differences]
     return faults
-
-
-def differences(scored: Held, certified: Mapping[str, Any]) -> list[str]:
-    """Sentences on where scores differ from what a certificate says was accepted."""
-    found = []
-    if scored.totals.records != certified["records"]:
-        found.append(f"{scored.totals.records} payments are scored, {certified['records']} were accepted")
-    for currency in sorted({*scored.totals.amount_minor, *certified["amount_minor"]}):
-        have, due = scored.totals.amount_minor.get(currency, 0), certified["amount_minor"].get(currency, 0)
-        if have != due:
-            found.append(f"{have} minor units of {currency} are scored, {due} were accepted")
-    return found
 
 
 def _certificate(day: _Scoring, status: str) -> dict[str, Any]:

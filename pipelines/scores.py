@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Unusual:
-    """A payment of the band high."""
+    """A payment of the band high, booked when the forest knew what is usual."""
 
     account: str  # whose it is: the payer's, if it is ours
     transaction_id: str
@@ -147,6 +147,8 @@ class _Ledger:
         self._bands += np.bincount(verdicts.band, minlength=len(BANDS))
         high = np.flatnonzero(verdicts.band == _HIGH).tolist()
         for at, row in zip(high, rows.take(pa.array(high, pa.int64())).to_pylist(), strict=True):
+            if row["booked_at"] < self._models.alerts_from:
+                continue
             account = row["payer"] if facts.payer_is_own[at] or row["payee"] is None else row["payee"]
             sentences = tuple(reason.sentence for reason in verdicts.reasons[at])
             self.unusual.append(Unusual(account, row["transaction_id"], row["booked_at"], float(verdicts.score[at]), sentences))

@@ -3,7 +3,8 @@
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from app.lake.storage import Storage
 from app.settings import Settings
 from pipelines import plan, run
 from pipelines.executor import InProcess, RayData
-from pipelines.progress import Silent
+from pipelines.progress import Observer, Silent
 
 
 def start_ray(settings: Settings) -> Callable[[], None]:
@@ -41,6 +42,18 @@ def start_ray(settings: Settings) -> Callable[[], None]:
     if not settings.ray_address:
         _warm_up(settings)
     return ray.shutdown
+
+
+@contextmanager
+def ray_running(settings: Settings, observer: Observer) -> Iterator[None]:
+    """Ray, for as long as the work within takes."""
+    observer.begun("start Ray", 1)
+    stop = start_ray(settings)
+    observer.ended("start Ray")
+    try:
+        yield
+    finally:
+        stop()
 
 
 def _look_often() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,12 @@ import pyarrow.compute as pc
 
 from app.compliance import certificate as certificates
 from app.compliance.control_totals import Totals
-from app.contracts.lake import DUPLICATES, QUARANTINE, SILVER
+from app.contracts.lake import DUPLICATES, QUARANTINE, SCORES, SILVER
+from app.contracts.table import TableContract
+from app.errors import LakeDamaged
 from app.lake.lake import Lake
-from pipelines import publish, reconcile
+from pipelines import held, publish, reconcile
+from pipelines.held import NOTHING, Held
 from pipelines.reconcile import Tally
 
 
@@ -32,9 +35,17 @@ def verify(lake: Lake) -> list[Verdict]:
     documents = {row["run_id"]: json.loads(row["certificate"]) for row in rows}
     tallies = {run_id: Tally({f["sha256"]: f["records"] for f in _loaded(document)}) for run_id, document in documents.items()}
     reasons: dict[str, Counter[str]] = {run_id: Counter() for run_id in documents}
-    strays = _count(lake, tallies, reasons)
+    silver, scored = (_held(lake, contract, by) for contract, by in ((SILVER, "run_id"), (SCORES, "loaded_by")))
+    strays = _count(lake, tallies, reasons) | (set(scored) - set(documents))
     verdicts = [
-        Verdict(run_id, (*chain.get(run_id, ()), *_total_faults(document, tallies[run_id], reasons[run_id])))
+        Verdict(
+            run_id,
+            (
+                *chain.get(run_id, ()),
+                *_total_faults(document, tallies[run_id], reasons[run_id]),
+                *_score_faults(document, scored, silver),
+            ),
+        )
         for run_id, document in documents.items()
     ]
     return [*verdicts, *(Verdict(run_id, ("the tables hold records of this run, but it has no certificate",)) for run_id in sorted(strays))]
@@ -68,8 +79,7 @@ def _count(lake: Lake, tallies: Mapping[str, Tally], reasons: Mapping[str, Count
     strays: set[str] = set()
     for contract in (SILVER, QUARANTINE, DUPLICATES):
         columns = [*reconcile.COLUMNS, "run_id", *(["reasons"] if contract is QUARANTINE else [])]
-        for batch in lake.table(contract).to_pyarrow_dataset().to_batches(columns=columns):
-            rows = pa.Table.from_batches([batch])
+        for rows in _pieces(lake, contract, columns):
             for run_id in pc.unique(rows["run_id"]).to_pylist():
                 mine = rows.filter(pc.equal(rows["run_id"], run_id))
                 if run_id not in tallies:
@@ -79,6 +89,33 @@ def _count(lake: Lake, tallies: Mapping[str, Tally], reasons: Mapping[str, Count
                 if contract is QUARANTINE:
                     reasons[run_id].update(pc.list_flatten(mine["reasons"]).to_pylist())
     return strays
+
+
+def _pieces(lake: Lake, contract: TableContract, columns: list[str]) -> Iterator[pa.Table]:
+    """A table, a piece at a time; LakeDamaged if one of its files cannot be read."""
+    try:
+        for batch in lake.table(contract).to_pyarrow_dataset().to_batches(columns=columns):
+            yield pa.Table.from_batches([batch])
+    except (OSError, pa.ArrowException) as error:
+        raise LakeDamaged(
+            f"the table {contract.path} cannot be read: {error}; restore the file, nothing in it can be vouched for"
+        ) from None
+
+
+def _held(lake: Lake, contract: TableContract, by: str) -> dict[str, Held]:
+    """What a table holds of each run."""
+    found: dict[str, Held] = {}
+    for rows in _pieces(lake, contract, [*held.COLUMNS, by]):
+        held.add(found, held.held(rows, by, lake.key))
+    return found
+
+
+def _score_faults(document: Mapping[str, Any], scored: Mapping[str, Held], silver: Mapping[str, Held]) -> list[str]:
+    return [
+        f"of run {run_id}: {difference}"
+        for run_id, certified in document.get("scored", {}).items()
+        for difference in held.differences(scored.get(run_id, NOTHING), silver.get(run_id, NOTHING), certified)
+    ]
 
 
 def _total_faults(document: Mapping[str, Any], tally: Tally, reasons: Counter[str]) -> list[str]:

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from app.contracts.lake import SILVER
+from app.contracts.lake import SCORES, SILVER
+from pipelines.scores import ScoredPart
 from pipelines.silver import Made
 
 Tamper = Callable[[Path], None]
@@ -46,17 +47,27 @@ def _set(path: Path, rows: pa.Table, column: str, values: pa.Array) -> None:
     pq.write_table(rows.set_column(rows.schema.get_field_index(column), column, values), path)
 
 
-class Tampering:
-    """Runs tasks in this process; what the silver stage wrote is changed once before the next stage sees it."""
+def staged_silver(result: Any) -> str | None:
+    return f"{SILVER.path}/{result.silver.path}" if isinstance(result, Made) and result.silver is not None else None
 
-    def __init__(self, lake: Path, tamper: Tamper) -> None:
+
+def staged_scores(result: Any) -> str | None:
+    return f"{SCORES.path}/{result.staged.path}" if isinstance(result, ScoredPart) else None
+
+
+class Tampering:
+    """Runs tasks in this process; the first file that a stage wrote is changed once before the next stage sees it."""
+
+    def __init__(self, lake: Path, tamper: Tamper, staged: Callable[[Any], str | None] = staged_silver) -> None:
         self._lake = lake
         self._tamper = tamper
+        self._staged = staged
         self._done = False
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
         for result in map(function, items):
-            if isinstance(result, Made) and result.silver is not None and not self._done:
-                self._tamper(self._lake / SILVER.path / result.silver.path)
+            path = self._staged(result)
+            if path is not None and not self._done:
+                self._tamper(self._lake / path)
                 self._done = True
             yield result

@@ -1,0 +1,118 @@
+"""The commands of analysts: what was scored, and which alerts there are."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.errors import UsageError
+from pipelines.cli_common import (
+    FAILED,
+    JsonOption,
+    LakeOption,
+    StorageOption,
+    console_for_results,
+    errors,
+    lake_at,
+    print_json,
+    reports_errors,
+    storage_at,
+)
+
+alerts = typer.Typer(help="What an analyst should look at.", no_args_is_help=True)
+
+
+@reports_errors
+def score(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
+    """Score every payment that has no score yet with the champion, and raise alerts. `leofric run` does it too.
+
+    Exit codes: 0 done or nothing to do, 1 the scores do not reconcile with what was accepted, 2 wrong usage.
+    """
+    from app.settings import read_settings
+    from pipelines import executor, report, session
+    from pipelines.score import nothing_to_do
+    from pipelines.score import score as execute
+
+    storage, settings = storage_at(lake, storage_option), read_settings()
+    if nothing_to_do(storage):
+        if as_json:
+            print_json(None)
+        else:
+            typer.echo("Every accepted payment has a score.")
+        return
+    with report.progress(errors) as observer, session.ray_running(settings, observer):
+        certificate = execute(storage, settings, executor.RayData(settings), observer)
+    if as_json:
+        print_json(certificate)
+    else:
+        report.scoring(certificate, console_for_results())
+    if certificate["status"] != "succeeded":
+        raise typer.Exit(FAILED)
+
+
+@reports_errors
+def features(
+    lake: Annotated[str | None, typer.Option("--lake", help="Write the features of this lake's payments to --output.")] = None,
+    output: Annotated[Path | None, typer.Option(help="A Parquet file to write, a row a payment.")] = None,
+    as_json: JsonOption = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """List the features of a payment; or, with --lake and --output, write those of every payment of a lake to a Parquet file."""
+    from pipelines import report
+
+    if (lake is None) != (output is None):
+        raise UsageError("--lake and --output go together: the lake to read, and the Parquet file to write")
+    if lake is not None and output is not None:
+        from pipelines.past import write_features
+
+        with report.progress(errors) as observer:
+            written = write_features(lake_at(lake, storage_option), output, observer)
+        typer.echo(f"{written:,} payments in {output}")
+        return
+    rows = report.feature_rows()
+    if as_json:
+        print_json(rows)
+    else:
+        report.rows(rows, console_for_results())
+
+
+@alerts.command("list")
+@reports_errors
+def list_alerts(
+    lake: LakeOption,
+    scenario: Annotated[str | None, typer.Option(help="Of this scenario only; unusual are the models' own.")] = None,
+    account: Annotated[str | None, typer.Option(help="Of this account only: SSSSSS-AAAAAAAA, or an IBAN.")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Fired on this UTC day or later.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    as_json: JsonOption = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """List alerts, the newest first."""
+    from pipelines import report
+    from pipelines.alerts import listed
+
+    rows = listed(lake_at(lake, storage_option), None if since is None else since.date(), scenario, account)
+    if as_json:
+        print_json(rows[:limit])
+    else:
+        report.alerts(rows, limit, console_for_results())
+
+
+@alerts.command("show")
+@reports_errors
+def show_alert(
+    alert: Annotated[str, typer.Argument(help="The alert's id, or a beginning of it that no other has.")],
+    lake: LakeOption,
+    as_json: JsonOption = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """Show an alert, and the payments that made it fire."""
+    from pipelines import report
+    from pipelines.alerts import shown
+
+    found = shown(lake_at(lake, storage_option), alert)
+    if as_json:
+        print_json(found)
+    else:
+        report.alert(found, console_for_results())
