@@ -21,7 +21,7 @@ $(BENCH_READY): $(READY) requirements-bench.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-bench.lock
 	touch $@
 
-demo: $(READY)  ## Make a sample bank's week, run it, show the certificate and the gold tables
+demo: $(READY)  ## Make a sample bank's week, run it, train, score; show certificate, tables, and alerts against what was planted
 	rm -rf demo
 	$(BIN)/leofric sample demo/landing
 	$(BIN)/leofric reference load modulus --valacdos demo/landing/ground_truth/modulus/valacdos.txt --scsubtab demo/landing/ground_truth/modulus/scsubtab.txt --version synthetic --lake demo/lake
@@ -32,6 +32,12 @@ demo: $(READY)  ## Make a sample bank's week, run it, show the certificate and t
 	$(BIN)/leofric query "select channel, currency, sum(transactions) as transactions, sum(value_minor) as value_minor from gold_channel_daily group by all order by transactions desc limit 12" --lake demo/lake
 	$(BIN)/leofric query "select * from gold_account_daily order by transactions desc limit 5" --lake demo/lake
 	$(BIN)/leofric query "select * from gold_data_quality_daily" --lake demo/lake
+	@echo $(LINE)
+	$(BIN)/leofric train --lake demo/lake --labels demo/landing/ground_truth/labels.csv
+	$(BIN)/leofric models promote isolation_forest --lake demo/lake --why "the first"
+	$(BIN)/leofric score --lake demo/lake
+	$(BIN)/leofric alerts list --lake demo/lake --scenario unusual --limit 5
+	$(BIN)/leofric alerts compare --lake demo/lake --labels demo/landing/ground_truth/labels.csv
 
 test: $(READY)  ## Run every test
 	$(BIN)/python -m pytest

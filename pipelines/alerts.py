@@ -13,11 +13,13 @@ from app.contracts.lake import ALERTS, SCORES, SILVER
 from app.detection import unusual
 from app.detection.alert import Alert
 from app.errors import LakeNotFound, UsageError
+from app.features.outcomes import SUSPICIOUS
 from app.lake import delta
 from app.lake.delta import StagedFile
 from app.lake.lake import Lake
 from pipelines import gold
 from pipelines.boundary import guard
+from pipelines.labels import LabelFile
 from pipelines.scores import Unusual
 from pipelines.work import Run
 
@@ -144,3 +146,33 @@ def shown(lake: Lake, alert_id: str) -> Row:
     ordered = silver.sort_by([("booked_at", "ascending"), ("transaction_id", "ascending")]).to_pylist()
     payments = [row | {name: by_id[row["transaction_id"]][name] for name in _OF_SCORES} for row in ordered]
     return rows[0] | {"payments": payments}
+
+
+def compared(lake: Lake, labels: LabelFile) -> dict[str, list[Row]]:
+    """Alerts against labels: what of each typology is evidence of an alert, and how many alerts of each scenario are right."""
+    silver = lake.table(SILVER).to_pyarrow_dataset().to_table(columns=["transaction_id"])
+    found, typologies = labels.of(silver["transaction_id"])
+    suspicious = found == SUSPICIOUS
+    typology = dict(zip(silver["transaction_id"].filter(pa.array(suspicious)).to_pylist(), typologies[suspicious].tolist(), strict=True))
+    rows = listed(lake, None, None, None)
+    evidence: dict[str, set[str]] = {}
+    for row in rows:
+        evidence.setdefault(row["scenario"], set()).update(row["evidence"])
+    return {"typologies": _by_typology(typology, evidence), "scenarios": _by_scenario(typology, rows)}
+
+
+def _by_typology(typology: Mapping[str, str], evidence: Mapping[str, set[str]]) -> list[Row]:
+    found = []
+    for name, planted in sorted(Counter(typology.values()).items()):
+        ids = {one for one, kind in typology.items() if kind == name}
+        scenarios = Counter({scenario: len(ids & of) for scenario, of in evidence.items()})
+        named = ", ".join(f"{scenario} {count}" for scenario, count in scenarios.most_common() if count)
+        alerted = len(ids & set().union(*evidence.values()))
+        found.append({"typology": name or "unnamed", "payments": planted, "in an alert": alerted, "by": named})
+    return found
+
+
+def _by_scenario(typology: Mapping[str, str], rows: Sequence[Row]) -> list[Row]:
+    alerts, right = Counter(row["scenario"] for row in rows), Counter[str]()
+    right.update(row["scenario"] for row in rows if any(one in typology for one in row["evidence"]))
+    return [{"scenario": name, "alerts": count, "with a suspicious payment": right[name]} for name, count in sorted(alerts.items())]

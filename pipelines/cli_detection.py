@@ -116,3 +116,24 @@ def show_alert(
         print_json(found)
     else:
         report.alert(found, console_for_results())
+
+
+@alerts.command("compare")
+@reports_errors
+def compare_alerts(
+    labels: Annotated[Path, typer.Option(help="What is known of the payments: a CSV file as for evaluate.")],
+    lake: LakeOption,
+    as_json: JsonOption = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """Hold the alerts against labels: what of each typology was found, and how many alerts of each scenario were right."""
+    from pipelines import report
+    from pipelines.alerts import compared
+    from pipelines.labels import read_labels
+
+    found = compared(lake_at(lake, storage_option), read_labels(labels))
+    if as_json:
+        print_json(found)
+    else:
+        for rows in found.values():
+            report.rows(rows, console_for_results())

@@ -133,16 +133,18 @@ def show_model(model: ModelArgument, lake: LakeOption, storage_option: StorageOp
 @models.command("promote")
 @reports_errors
 def promote_model(
-    model: ModelArgument,
+    model: Annotated[str, typer.Argument(help="The model's id; or isolation_forest or supervised, for the newest of that kind.")],
     lake: LakeOption,
     why: WhyOption,
     without_gate: Annotated[bool, typer.Option("--without-gate", help="Promote it whatever its metrics are.")] = False,
     storage_option: StorageOption = None,
 ) -> None:
     """Make a model the champion of its kind, if it is no worse than the champion on the same holdout."""
-    from pipelines.models import promote
+    from pipelines.models import newest, promote
 
-    _say(promote(lake_at(lake, storage_option), model, why, getuser(), datetime.now(UTC), past_gate=without_gate))
+    opened = lake_at(lake, storage_option)
+    model_id = newest(opened, model) if model in set(Kind) else model
+    _say(promote(opened, model_id, why, getuser(), datetime.now(UTC), past_gate=without_gate))
 
 
 @models.command("rollback")

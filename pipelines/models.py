@@ -36,6 +36,14 @@ def listed(lake: Lake) -> list[dict[str, Any]]:
     ]
 
 
+def newest(lake: Lake, kind: str) -> str:
+    """The id of the newest model of a kind; ModelError if there is none."""
+    found = [card.model_id for card in registry.cards(lake.storage) if card.kind == kind]
+    if not found:
+        raise ModelError(f"the lake has no {kind}; `leofric train` makes one")
+    return found[-1]
+
+
 def promote(lake: Lake, model_id: str, why: str, who: str, now: datetime, *, past_gate: bool = False) -> Decision:
     """Make a model the champion of its kind; ModelError if the gate holds it back. ``past_gate`` overrides the metrics, nothing else."""
     card = registry.card_of(lake.storage, model_id)

@@ -1,17 +1,23 @@
 """Exactly once: a run that is killed at any moment and started again leaves what an unbroken run leaves."""
 
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.contracts.lake import TABLES
 from app.lake import layout
 from pipelines import publish, verify
-from tests.support.killed_run import SETTINGS
-from tests.support.lake import content, files_in, load, opened
+from pipelines.executor import InProcess
+from pipelines.progress import Silent
+from pipelines.score import score
+from tests.support.champion import put_into_use
+from tests.support.killed_run import SCORE, SETTINGS
+from tests.support.lake import NOW, content, files_in, load, opened
 from tests.support.landing import ndjson_bytes, record, records, write_csv, write_parquet
 
 STAGES = ("open", "ingest", "bronze", "duplicates", "silver", "gold", "reconcile", "publish")
@@ -59,7 +65,8 @@ def nothing_is_left_over(lake: Path) -> None:
         assert on_disk == ever, contract.path
     last = publish.runs(opened(lake))[-1]
     named = {f"keys/{segment['name']}" for segment in publish.certificate_of(opened(lake), last["run_id"])["keys"]}
-    assert files_in(lake / layout.OWN) == {*named, "lake.json", "lock"}
+    registry = {name for name in files_in(lake / layout.OWN) if name.startswith(("models/", "champions/"))}
+    assert files_in(lake / layout.OWN) == {*named, *registry, "lake.json", "lock"}
     assert files_in(lake / layout.KEPT_FILES) == publish.loaded_files(publish.runs(opened(lake)))
 
 
@@ -89,3 +96,53 @@ def test_a_first_run_that_is_killed_again_and_again_gets_there(landing: Path, tm
     load(landing / "day", tmp_path / "lake", SETTINGS)
     assert content(tmp_path / "lake") == content(tmp_path / "unbroken")
     nothing_is_left_over(tmp_path / "lake")
+
+
+@pytest.fixture(scope="module")
+def to_score(landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake of which the first days are scored and one day, which is late in part, is not."""
+    lake = tmp_path_factory.mktemp("to_score") / "lake"
+    load(landing / "first", lake, SETTINGS)
+    put_into_use(lake)
+    scored(lake)
+    load(landing / "day", lake, SETTINGS)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def all_scored(to_score: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lake = tmp_path_factory.mktemp("all_scored") / "lake"
+    shutil.copytree(to_score, lake)
+    assert scored(lake)["scored_again"] > 0
+    return lake
+
+
+def scored(lake: Path) -> dict[str, Any]:
+    return score(opened(lake).storage, SETTINGS, InProcess(), Silent(), NOW)
+
+
+def is_whole_after_scoring_again(lake: Path, all_scored: Path) -> None:
+    scored(lake)
+    assert content(lake) == content(all_scored)
+    assert [v for v in verify.verify(opened(lake)) if v.faults] == []
+    nothing_is_left_over(lake)
+
+
+@pytest.mark.parametrize("stage", ["open", "news", "histories", "look back", "score", "alerts", "reconcile", "publish"])
+def test_scoring_that_is_killed_after_a_stage_is_made_good_by_the_next(
+    to_score: Path, all_scored: Path, tmp_path: Path, stage: str
+) -> None:
+    shutil.copytree(to_score, tmp_path / "lake")
+    ended = killed(Path(SCORE), tmp_path / "lake", f"end:{stage}")
+    assert ended.returncode == -9, ended.stderr
+    is_whole_after_scoring_again(tmp_path / "lake", all_scored)
+
+
+def test_scoring_that_is_killed_at_random_writes_is_made_good_by_the_next(to_score: Path, all_scored: Path, tmp_path: Path) -> None:
+    shutil.copytree(to_score, tmp_path / "counted")
+    ended = killed(Path(SCORE), tmp_path / "counted", "never")
+    assert ended.returncode == 0, ended.stderr
+    for moment in random.Random(2026).sample(range(1, 2 * int(ended.stdout) + 1), RANDOM_MOMENTS // 2):
+        shutil.copytree(to_score, tmp_path / str(moment))
+        assert killed(Path(SCORE), tmp_path / str(moment), f"write:{moment}").returncode == -9, moment
+        is_whole_after_scoring_again(tmp_path / str(moment), all_scored)

@@ -1,7 +1,8 @@
 """A run that kills itself with SIGKILL at a chosen moment: ``python -m tests.support.killed_run LANDING LAKE MOMENT``.
 
-MOMENT is ``begin:STAGE``, ``end:STAGE``, or ``write:N``: right before (N odd) or right after (N even) write number (N + 1) // 2
-to storage or to a Delta log. ``never`` lets the run end and prints how many writes it made.
+LANDING is a folder, or ``score``: then the run scores what was loaded. MOMENT is ``begin:STAGE``, ``end:STAGE``, or ``write:N``: right
+before (N odd) or right after (N even) write number (N + 1) // 2 to storage or to a Delta log. ``never`` lets the run end and prints how
+many writes it made.
 """
 
 import os
@@ -14,9 +15,14 @@ import obstore
 from deltalake import DeltaTable
 
 from app.settings import Settings
-from tests.support.lake import load
+from pipelines.executor import InProcess
+from pipelines.score import score
+from tests.support.lake import NOW, load, opened
 
-SETTINGS = Settings(unit_bytes=4_000, block_bytes=1_500, unit_rows=40, block_rows=25, silver_file_rows=60, key_partition_rows=60)
+SETTINGS = Settings(
+    unit_bytes=4_000, block_bytes=1_500, unit_rows=40, block_rows=25, silver_file_rows=60, key_partition_rows=60, score_shard_rows=90
+)
+SCORE = "score"
 
 
 def _die() -> None:
@@ -65,7 +71,10 @@ def main(landing: str, lake: str, moment: str) -> None:
     writes = Writes(int(moment.removeprefix("write:")) if moment.startswith("write:") else 0)
     for owner, name in ((obstore, "put"), (obstore, "open_writer"), (obstore, "delete"), (DeltaTable, "create_write_transaction")):
         writes.watch(owner, name)
-    load(landing, lake, SETTINGS, observer=DiesAtStage(moment))
+    if landing == SCORE:
+        score(opened(lake).storage, SETTINGS, InProcess(), DiesAtStage(moment), NOW)
+    else:
+        load(landing, lake, SETTINGS, observer=DiesAtStage(moment))
     sys.stdout.write(f"{writes.count}\n")
 
 

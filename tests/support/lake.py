@@ -18,6 +18,8 @@ from pipelines.executor import Executor, InProcess
 from pipelines.progress import Observer, Silent
 from pipelines.run import run
 
+OF_RUNS = {"run_id", "ingested_at", "ingest_date", "loaded_by", "scored_at", "raised_by", "raised_at"}
+
 NOW = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
 
 
@@ -64,7 +66,7 @@ def content_of(storage: Storage) -> dict[str, list[str]]:
     for contract in TABLES:
         if contract is not RUNS:
             table: pa.Table = open_lake(storage).table(contract).to_pyarrow_table()
-            kept = [name for name in table.schema.names if name not in {"run_id", "ingested_at", "ingest_date"}]
+            kept = [name for name in table.schema.names if name not in OF_RUNS]
             # How timely records are depends on when the run began.
             held = [row for row in table.select(kept).to_pylist() if row.get("dimension") != "timeliness"]
             result[contract.path] = sorted(repr(row) for row in held)
