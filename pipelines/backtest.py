@@ -11,12 +11,11 @@ import pyarrow.compute as pc
 
 from app.contracts.lake import SILVER
 from app.detection.alert import Alert
-from app.detection.book import book
+from app.detection.book import COLUMNS, book
 from app.detection.pack import SCENARIOS
 from app.detection.thresholds import in_force
 from app.errors import UsageError
 from app.features.outcomes import SUSPICIOUS
-from app.features.payments import COLUMNS
 from app.lake.lake import Lake
 from pipelines.labels import LabelFile
 from pipelines.progress import Observer

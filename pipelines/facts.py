@@ -6,20 +6,24 @@ payee by the payee's. Whoever scores the payment puts both together.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import date, timedelta
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from app.detection.alert import Alert
-from app.detection.book import Book, book
-from app.detection.pack import find_all
+from app.detection.book import COLUMNS, Book, book
+from app.detection.pack import ACROSS, OF_ACCOUNTS, find_all
+from app.detection.thresholds import in_force
 from app.features import outcomes, timeline
 from app.features.outcomes import UNLABELLED
 from app.features.payments import UNKNOWN, Int64s
 from app.lake import layout
 from app.lake.storage import Storage
-from pipelines.histories import FILE_BITS, fingerprints_of, read_shard, read_touched
+from pipelines.histories import FILE_BITS, SilverFile, fingerprints_of, read, read_shard, read_touched
 from pipelines.work import Run
 
 _SIDES: Final = {"payer": (timeline.OF_PAYER, outcomes.OF_PAYER), "payee": (timeline.OF_PAYEE, outcomes.OF_PAYEE)}
@@ -41,12 +45,46 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class Network:
+    """The files of silver in which scenarios look that follow money from account to account."""
+
+    files: tuple[SilverFile, ...]
+    new_runs: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Told:
     """Where a shard's facts lie: by side, the staged file, and for each silver file in it where its payments begin and end."""
 
     paths: Mapping[str, str]
     places: Mapping[str, Mapping[int, tuple[int, int]]]
     alerts: tuple[tuple[str, Alert], ...]  # each with its scenario's name
+
+
+def told(run: Run, item: Shard | Network) -> Told:
+    """Do one task of the stage."""
+    return tell(run, item) if isinstance(item, Shard) else follow(run, item)
+
+
+def first_day(run: Run, new: date) -> date:
+    """The first day of which a network needs payments if the first new payment is of this one."""
+    windows = [in_force(scenario.name, run.started_at.date())["window"] for scenario in ACROSS]
+    return new - timedelta(seconds=max(windows), days=1)
+
+
+def follow(run: Run, network: Network) -> Told:
+    """Try the scenarios that follow money from account to account; their alerts that have a new payment in evidence."""
+    alerts, on = [], run.started_at.date()
+    for scenario in ACROSS:
+        thresholds = in_force(scenario.name, on)
+        parts = [
+            scenario.relevant(read(run.lake.storage, file, [*COLUMNS, "run_id"]), thresholds) for file in network.files if scenario.relevant
+        ]
+        rows = pa.concat_tables(parts).combine_chunks()
+        fresh = pc.is_in(rows["run_id"], pa.array(sorted(network.new_runs), pa.string()))
+        new = set(rows["transaction_id"].filter(fresh).to_pylist())
+        alerts += [(scenario.name, one) for one in scenario.find(book(rows), thresholds) if not new.isdisjoint(one.evidence)]
+    return Told({}, {side: {} for side in _SIDES}, tuple(alerts))
 
 
 def tell(run: Run, shard: Shard) -> Told:
@@ -87,7 +125,7 @@ def _alerts(run: Run, opened: Book, marks: Mapping[str, npt.NDArray[np.int32]], 
     for side, party in (("payer", opened.payments.payer), ("payee", opened.payments.payee)):
         mine = party[marks[f"{side}_shard"] == shard]
         here[mine[mine != UNKNOWN]] = True
-    found = find_all(replace(opened, own=opened.own & here), run.started_at.date())
+    found = find_all(replace(opened, own=opened.own & here), run.started_at.date(), OF_ACCOUNTS)
     named = [(scenario, alert) for scenario, alerts in found.items() for alert in alerts]
     first = read_touched(run).first_of(fingerprints_of([alert.account for _, alert in named], run.lake.key))
     return [one for one, touched in zip(named, first.tolist(), strict=True) if one[1].fired_at >= touched]

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from app import fingerprints
 from app.contracts.lake import SILVER
-from app.features.payments import COLUMNS, Int64s
+from app.detection.book import COLUMNS
+from app.features.payments import Int64s
 from app.fingerprints import Words
 from app.lake import layout
 from app.lake.lake import Lake
@@ -71,7 +72,7 @@ class News:
 
 def news(run: Run, file: SilverFile) -> News:
     """Which accounts a new file touches, and what it holds."""
-    rows = _read(run.lake.storage, file, ["transaction_id", "booked_at", "amount_minor", "currency", "payer", "payee", "run_id"])
+    rows = read(run.lake.storage, file, ["transaction_id", "booked_at", "amount_minor", "currency", "payer", "payee", "run_id"])
     booked_at = _instants(rows)
     sides = [_accounts(rows[side], run.lake.key) for side in ("payer", "payee")]
     accounts = np.concatenate([hashed[known] for hashed, known in sides])
@@ -161,7 +162,7 @@ def _marked(run: Run, file: SilverFile, touched: Touched, item: Spread) -> tuple
 
     Wanted is what is new, and what was booked on an account after the first new payment there: its past is another one now.
     """
-    rows = _read(run.lake.storage, file, [*COLUMNS, "run_id"])
+    rows = read(run.lake.storage, file, [*COLUMNS, "run_id"])
     booked_at = _instants(rows)
     new = pc.is_in(rows["run_id"], pa.array(sorted(item.new_runs), pa.string())).to_numpy()
     firsts, shards = [], []
@@ -191,7 +192,8 @@ def _stream(rows: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _read(storage: Storage, file: SilverFile, columns: list[str]) -> pa.Table:
+def read(storage: Storage, file: SilverFile, columns: list[str]) -> pa.Table:
+    """Some columns of a file of silver."""
     with storage.arrow_file(f"{SILVER.path}/{file.path}") as opened, pq.ParquetFile(opened) as parquet:
         return parquet.read(columns=columns, use_threads=False)
 

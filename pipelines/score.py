@@ -28,7 +28,7 @@ from pipelines import alerts, champions, drift, facts, gold, held, histories, pu
 from pipelines.attempt import Attempt, attempt
 from pipelines.champions import Champions
 from pipelines.executor import Executor
-from pipelines.facts import Shard, Told
+from pipelines.facts import Network, Shard, Told
 from pipelines.held import NOTHING, Held
 from pipelines.histories import SilverFile, Sorted, Spread
 from pipelines.progress import Observer
@@ -140,8 +140,12 @@ def _look_back(day: _Scoring) -> None:
         for shard, path in one.pieces.items():
             pieces.setdefault(shard, []).append(path)
     shards = [Shard(number, tuple(sorted(paths))) for number, paths in sorted(pieces.items())]
-    with day.attempt.stages.stage("look back", len(shards)) as watch:
-        day.told = list(watch(day.executor.map(partial(facts.tell, day.run), shards)))
+    new = min((file.booking_date for file in day.files if file.new), default=day.run.started_at.date())
+    begins = facts.first_day(day.run, new)
+    network = Network(tuple(file for file in day.files if file.booking_date >= begins), day.new_runs)
+    items = [*shards, network] if day.files else []
+    with day.attempt.stages.stage("look back", len(items)) as watch:
+        day.told = list(watch(day.executor.map(partial(facts.told, day.run), items)))
 
 
 def _score(day: _Scoring) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from app.contracts.lake import BANDS, SCORES, SILVER
+from app.contracts.lake import BANDS, SCORES
 from app.features import feature_set
 from app.features.payments import Int64s
 from app.lake import delta
@@ -20,7 +20,7 @@ from pipelines import champions
 from pipelines.boundary import guard
 from pipelines.champions import Champions
 from pipelines.facts import Facts, Told, gather
-from pipelines.histories import Mask, SilverFile
+from pipelines.histories import Mask, SilverFile, read
 from pipelines.work import Run
 
 _COLUMNS: Final = ["transaction_id", "booked_at", "amount_minor", "currency", "payer", "payee", "run_id"]
@@ -83,8 +83,7 @@ def score(run: Run, told: Sequence[Told], models: Champions, part: Part) -> Scor
 
 
 def _blocks(run: Run, file: SilverFile, facts: Facts) -> Iterator[tuple[pa.Table, Facts]]:
-    with run.lake.storage.arrow_file(f"{SILVER.path}/{file.path}") as opened, pq.ParquetFile(opened) as parquet:
-        rows = parquet.read(columns=_COLUMNS, use_threads=False)
+    rows = read(run.lake.storage, file, _COLUMNS)
     if len(facts.rows) < rows.num_rows:
         rows = rows.take(pa.array(facts.rows))
     for begin in range(0, rows.num_rows, run.settings.block_rows):

@@ -9,10 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.features import payments as payments_of_features
 from app.features.payments import UNKNOWN, Int32s, Int64s, Payments, payments
 from app.jit import kernel
 
 Mask = npt.NDArray[np.bool_]
+
+COLUMNS: Final = (*payments_of_features.COLUMNS, "country")
+"""What is read of silver."""
 
 SECOND_US: Final = 1_000_000
 
@@ -26,6 +30,7 @@ class Book:
     transaction_id: pa.StringArray
     payer: pa.StringArray
     payee: pa.StringArray
+    country: pa.StringArray  # of the counterparty
     sterling: Mask
     own: Mask  # of each party: it is an account of this bank, for payments were booked on it
 
@@ -33,13 +38,13 @@ class Book:
 def book(silver: pa.Table) -> Book:
     """Open the book of ``silver``."""
     ordered, order = payments(silver)
-    columns = (silver[name].combine_chunks().take(pa.array(order)) for name in ("transaction_id", "payer", "payee", "currency"))
-    transaction_id, payer, payee, currency = columns
+    columns = (silver[name].combine_chunks().take(pa.array(order)) for name in ("transaction_id", "payer", "payee", "country", "currency"))
+    transaction_id, payer, payee, country, currency = columns
     leaving = silver["amount_minor"].to_numpy()[order] < 0
     booked = np.where(leaving, ordered.payer, ordered.payee)
     own = np.zeros(ordered.parties, dtype=np.bool_)
     own[booked[booked != UNKNOWN]] = True
-    return Book(ordered, order, transaction_id, payer, payee, pc.equal(currency, "GBP").to_numpy(zero_copy_only=False), own)
+    return Book(ordered, order, transaction_id, payer, payee, country, pc.equal(currency, "GBP").to_numpy(zero_copy_only=False), own)
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,7 @@ class Side:
 
     def begins(self, window_us: int) -> Int64s:
         """For each place the first place of the window that ends there: the party's payments of at most ``window_us`` before."""
-        out = np.empty(len(self.rows), dtype=np.int64)
-        _begins(self.party, self.booked_at, window_us, out)
-        return out
+        return windows(self.party, self.booked_at, window_us)
 
     def sums(self, begins: Int64s) -> Int64s:
         """What the payments from ``begins`` to each place come to, in minor units."""
@@ -86,16 +89,18 @@ class Side:
         return np.flatnonzero(fires & ~before)
 
 
-def side(book: Book, *, paying: bool, chosen: Mask | None = None) -> Side:
+def side(book: Book, *, paying: bool, chosen: Mask | None = None, watched: bool = True) -> Side:
     """The payers' side, or the payees'; of the ``chosen`` payments only, if given.
 
-    Other banks' accounts are left out: an employer elsewhere pays hundreds of salaries in a minute, and is not ours to watch.
+    Other banks' accounts are left out unless not only ``watched`` ones are wanted: an employer elsewhere pays hundreds of salaries in a
+    minute, and is not ours to watch.
     """
     of = book.payments
     party, other = (of.payer, of.payee) if paying else (of.payee, of.payer)
     known = party != UNKNOWN
     wanted = (of.stands_for == np.arange(len(of))) & known
-    wanted[known] &= book.own[party[known]]
+    if watched:
+        wanted[known] &= book.own[party[known]]
     rows = np.flatnonzero(wanted if chosen is None else wanted & chosen)
     return _arranged(book, rows, party[rows], other[rows])
 
@@ -110,6 +115,13 @@ def _arranged(book: Book, rows: Int64s, party: Int32s, other: Int32s) -> Side:
     order = np.lexsort((rows, party))
     rows = rows[order]
     return Side(rows, party[order], other[order], book.payments.booked_at[rows], book.payments.amount[rows], book.payments.parties)
+
+
+def windows(party: Int32s, booked_at: Int64s, window_us: int) -> Int64s:
+    """For each place where the window that ends there begins; the places of a party lie together, in order."""
+    out = np.empty(len(booked_at), dtype=np.int64)
+    _begins(party, booked_at, window_us, out)
+    return out
 
 
 @kernel

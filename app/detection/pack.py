@@ -1,10 +1,12 @@
 """The rule pack: every scenario by its name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from app.detection import dormant, fan, pass_through, structuring, velocity
+import pyarrow as pa
+
+from app.detection import cycle, dormant, fan, high_risk_country, new_payee, pass_through, round_amounts, structuring, velocity
 from app.detection.alert import Alert
 from app.detection.book import Book
 from app.detection.thresholds import in_force
@@ -12,11 +14,16 @@ from app.detection.thresholds import in_force
 
 @dataclass(frozen=True)
 class Scenario:
-    """One scenario. ``tested_on`` names the data that shows it at work; empty where none does."""
+    """One scenario. ``tested_on`` names the data that shows it at work; empty where none does.
+
+    One that follows money from account to account cannot look at one account after the other: ``relevant`` gives the rows of silver that
+    it needs, of all accounts, back to ``window`` seconds (one of its thresholds) before the first that is new.
+    """
 
     name: str
     find: Callable[[Book, Mapping[str, int]], list[Alert]]
     tested_on: str
+    relevant: Callable[[pa.Table, Mapping[str, int]], pa.Table] | None = None
 
 
 SCENARIOS = (
@@ -26,9 +33,18 @@ SCENARIOS = (
     Scenario(dormant.NAME, dormant.find, "the sample bank, with a silence of four days"),
     Scenario(fan.FAN_IN, fan.find_in, "the sample bank"),
     Scenario(fan.FAN_OUT, fan.find_out, "the sample bank"),
+    Scenario(cycle.NAME, cycle.find, "the sample bank", cycle.relevant),
+    Scenario(round_amounts.NAME, round_amounts.find, "the sample bank"),
+    Scenario(high_risk_country.NAME, high_risk_country.find, "the sample bank"),
+    Scenario(new_payee.NAME, new_payee.find, "the sample bank"),
 )
 
 
-def find_all(book: Book, on: date) -> dict[str, list[Alert]]:
-    """The alerts of every scenario, with the thresholds that are in force on a day."""
-    return {scenario.name: scenario.find(book, in_force(scenario.name, on)) for scenario in SCENARIOS}
+ACROSS = tuple(scenario for scenario in SCENARIOS if scenario.relevant is not None)
+"""Those that follow money from account to account."""
+OF_ACCOUNTS = tuple(scenario for scenario in SCENARIOS if scenario.relevant is None)
+
+
+def find_all(book: Book, on: date, scenarios: Sequence[Scenario] = SCENARIOS) -> dict[str, list[Alert]]:
+    """The alerts of some scenarios, by the thresholds that are in force on a day."""
+    return {scenario.name: scenario.find(book, in_force(scenario.name, on)) for scenario in scenarios}

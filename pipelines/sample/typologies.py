@@ -36,7 +36,9 @@ class Planting:
     def address(self, account: int) -> tuple[str, str]:
         return str(self.society.sort_codes[account]), str(self.society.numbers[account])
 
-    def pay(self, label: tuple[str, int], account: int, at: int, pence: int, other: tuple[str, str], channel: str = "FPS") -> None:
+    def pay(
+        self, label: tuple[str, int], account: int, at: int, pence: int, other: tuple[str, str], channel: str = "FPS", country: str = "GB"
+    ) -> None:
         """Book ``pence`` on the account (minus: it pays) and remember that it belongs to the typology."""
         typology, instance = label
         identifier = f"P{len(self.rows):06d}-{typology}"
@@ -47,7 +49,7 @@ class Planting:
                 "transaction_id": identifier, "booked": at, "sort_code": sort_code, "account_number": number,
                 "counterparty_sort_code": other[0], "counterparty_account": other[1], "counterparty_iban": "", "amount_minor": pence,
                 "currency": "GBP", "channel": channel,
-                "country": "GB", "description": "",
+                "country": country, "description": "",
             }
         )  # fmt: skip
 
@@ -114,6 +116,32 @@ def _dormant(p: Planting, label: tuple[str, int]) -> None:
         p.pay(label, account, last + (9 + i) * HOUR + 30 * MINUTE, -int(p.rng.integers(450_000, 500_000)), p.stranger())
 
 
+def _round_amounts(p: Planting, label: tuple[str, int]) -> None:
+    """Six payments of whole thousands of pounds within three days, to six others."""
+    account, start = p.account(), p.day(3)
+    for i in range(6):
+        p.pay(label, account, start + (9 + 11 * i) * HOUR, -100_000 * int(p.rng.integers(1, 9)), p.stranger())
+
+
+def _high_risk_country(p: Planting, label: tuple[str, int]) -> None:
+    """Two payments to Myanmar, which is on FATF's list since 2022, from an account that only paid at home."""
+    account, start = p.account(), p.day(2)
+    p.pay(label, account, start + 8 * HOUR, -2_500, p.stranger())
+    for i in range(2):
+        p.pay(label, account, start + (10 + 20 * i) * HOUR, -int(p.rng.integers(60_000, 300_000)), ("", ""), "SWIFT", "MM")
+
+
+def _new_payee(p: Planting, label: tuple[str, int]) -> None:
+    """Six small payments, and then a hundred times as much to somebody else."""
+    account, start = p.account(), p.day(1)
+    shop = other = p.stranger()
+    while other == shop:
+        other = p.stranger()
+    for i in range(6):
+        p.pay(label, account, start + (8 + i) * HOUR, -int(p.rng.integers(2_000, 9_000)), shop)
+    p.pay(label, account, start + 20 * HOUR, -int(p.rng.integers(900_000, 4_000_000)), other)
+
+
 LEAST_DAYS = 5  # the longest cycle ends on the fifth day
 TYPOLOGIES: dict[str, Callable[[Planting, tuple[str, int]], None]] = {
     "structuring": _structuring,
@@ -123,6 +151,9 @@ TYPOLOGIES: dict[str, Callable[[Planting, tuple[str, int]], None]] = {
     "cycle": _cycle,
     "pass_through": _pass_through,
     "dormant": _dormant,
+    "round_amounts": _round_amounts,
+    "high_risk_country": _high_risk_country,
+    "new_payee": _new_payee,
 }
 
 

@@ -37,7 +37,7 @@ def payments(count: int = 300) -> list[Record]:
     for number in range(count):
         payer, payee = rng.choice(12, 2, replace=False).tolist()
         instant = f"2026-03-{1 + number * 5 // count:02d}T{int(rng.integers(24)):02d}:{int(rng.integers(3)) * 20:02d}:00Z"
-        amount = f"{int(rng.integers(1, 50)) * 10}.00"
+        amount = f"{int(rng.integers(1, 50)) * 40}.00"
         leg = {"timestamp": instant, "currency": "GBP" if rng.random() < 0.9 else "EUR", "channel": ""}
         accounts = (f"{10_000_000 + payer}", f"{10_000_000 + payee}")
         sides = {"counterparty_sort_code": "990001"}

@@ -69,6 +69,19 @@ def is_dormant(rows: Rows, days: int) -> bool:
     return quiet and span(awake) < DAY and all(abs(row["amount_minor"]) > 1_000 * abs(trickle["amount_minor"]) for row in awake)
 
 
+def is_round_amounts(rows: Rows, _: int) -> bool:
+    return len(rows) == 6 and all(row["amount_minor"] < 0 == row["amount_minor"] % 100_000 for row in rows) and span(rows) < 3 * DAY
+
+
+def is_high_risk_country(rows: Rows, _: int) -> bool:
+    return [row["country"] for row in rows] == ["GB", "MM", "MM"] and -sum(row["amount_minor"] for row in rows[1:]) >= 100_000
+
+
+def is_new_payee(rows: Rows, _: int) -> bool:
+    *small, large = rows
+    return -large["amount_minor"] >= 100 * max(-row["amount_minor"] for row in small) and other(large) != other(small[0])
+
+
 DEFINITIONS: dict[str, Callable[[Rows, int], bool]] = {
     "structuring": is_structuring,
     "velocity": is_velocity,
@@ -77,6 +90,9 @@ DEFINITIONS: dict[str, Callable[[Rows, int], bool]] = {
     "cycle": is_cycle,
     "pass_through": is_pass_through,
     "dormant": is_dormant,
+    "round_amounts": is_round_amounts,
+    "high_risk_country": is_high_risk_country,
+    "new_payee": is_new_payee,
 }
 
 

@@ -15,7 +15,7 @@ DAY = 24 * HOUR
 
 
 def silver(payments: Sequence[Payment]) -> pa.Table:
-    """The payments as rows of silver, as far as features look at them."""
+    """The payments as rows of silver, as far as features and scenarios look at them; all within the country."""
     return pa.table(
         {
             "transaction_id": pa.array([p.transaction_id for p in payments], pa.string()),
@@ -24,6 +24,7 @@ def silver(payments: Sequence[Payment]) -> pa.Table:
             "currency": pa.array([p.currency for p in payments], pa.string()),
             "payer": pa.array([p.payer for p in payments], pa.string()),
             "payee": pa.array([p.payee for p in payments], pa.string()),
+            "country": pa.array(["GB"] * len(payments), pa.string()),
         }
     )
 

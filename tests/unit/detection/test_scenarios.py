@@ -1,8 +1,13 @@
+from dataclasses import replace
 from datetime import date
+from itertools import combinations, pairwise
 
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.detection import dormant, fan, pass_through, structuring, velocity
+from app.detection import cycle, dormant, fan, high_risk_country, new_payee, pass_through, round_amounts, structuring, velocity
 from app.detection.alert import Alert
 from app.detection.book import SECOND_US, book
 from app.detection.pack import SCENARIOS, find_all
@@ -158,3 +163,137 @@ def test_a_shorter_silence_small_sums_and_a_new_account_are_not_dormant() -> Non
     assert woken(180 * DAY, 499_999) == []
     assert woken(180 * DAY, *[100_000, *[0] * 24, 400_000]) == []  # the large sum comes a day and an hour later
     assert dormant.find(book(silver([Payment("1", 400 * DAY, 900_000, "GBP", "C", "A")])), in_force("dormant", TODAY)) == []
+
+
+@pytest.mark.parametrize(
+    ("pence", "count", "every", "alerts"),
+    [(100_000, 5, DAY, 1), (100_000, 4, DAY, 0), (150_000, 5, DAY, 1), (125_000, 9, DAY, 0), (50_000, 9, DAY, 0), (100_000, 5, 2 * DAY, 0)],
+)
+def test_round_amounts_are_five_multiples_of_five_hundred_pounds_in_a_week(pence: int, count: int, every: int, alerts: int) -> None:
+    found = round_amounts.find(book(silver(paid(count, every=every, pence=pence))), in_force("round_amounts", TODAY))
+    assert len(found) == alerts
+
+
+def abroad(payments: list[tuple[int, int, str]]) -> list[Alert]:
+    """Payments of one account: when, pence, country."""
+    rows = silver([Payment(f"{i:03d}", at, pence, "GBP", "A", None) for i, (at, pence, _) in enumerate(payments)])
+    rows = rows.set_column(rows.schema.get_field_index("country"), "country", pa.array([country for *_, country in payments], pa.string()))
+    return high_risk_country.find(book(rows), in_force("high_risk_country", TODAY))
+
+
+SUMMER_2026 = (date(2026, 6, 1) - date(1970, 1, 1)).days * DAY
+
+
+@pytest.mark.parametrize(
+    ("payments", "alerts"),
+    [
+        ([(0, -100_000, "MM")], 1),
+        ([(0, -99_999, "MM")], 0),
+        ([(0, -60_000, "MM"), (6 * DAY, -40_000, "MM")], 1),
+        ([(0, -60_000, "MM"), (8 * DAY, -40_000, "MM")], 0),
+        ([(0, -60_000, "MM"), (DAY, -40_000, "IR")], 0),
+        ([(0, -100_000, "FR")], 0),
+        ([(-90 * DAY, -100, "MM"), (0, -100_000, "MM")], 0),
+        ([(-190 * DAY, -100, "MM"), (0, -100_000, "MM")], 1),
+        ([(0, -100_000, "ZA")], 0),
+        ([(-300 * DAY, -100_000, "ZA")], 1),
+        ([(0, -100_000, "MM"), (1, -100_000, "IR")], 2),
+    ],
+    ids=[
+        "enough", "too little", "within a week", "not within a week", "two countries", "not listed", "not new", "new again",
+        "delisted", "listed then", "each country alone",
+    ],
+)  # fmt: skip
+def test_a_new_high_risk_country_is_one_listed_on_the_day_and_not_paid_for_half_a_year(
+    payments: list[tuple[int, int, str]], alerts: int
+) -> None:
+    assert len(abroad([(SUMMER_2026 + at, pence, country) for at, pence, country in payments])) == alerts
+
+
+@pytest.mark.parametrize(
+    ("before", "pence", "payee", "alerts"),
+    [(5, 500_000, "new", 1), (5, 499_999, "new", 0), (4, 500_000, "new", 0), (5, 500_000, "B0", 0), (5, 500_000, None, 0)],
+)
+def test_a_new_payee_of_a_large_amount_after_some_small_ones(before: int, pence: int, payee: str | None, alerts: int) -> None:
+    stream = [*paid(before, every=HOUR, pence=100_000), Payment("new", 9 * HOUR, -pence, "GBP", "A", payee)]
+    found = new_payee.find(book(silver(stream)), in_force("new_payee", TODAY))
+    assert [alert.evidence for alert in found] == [("new",)] * alerts
+    larger = [Payment("000", 0, -100_001, "GBP", "A", "B0"), *stream[1:]]
+    assert new_payee.find(book(silver(larger)), in_force("new_payee", TODAY)) == [] or pence != 500_000
+
+
+def ring(accounts: str, pence: list[int], every: int = DAY) -> list[Payment]:
+    """Payments along the letters; all accounts are ours, since each is booked by its payer."""
+    return [Payment(f"{i:03d}", i * every, -amount, "GBP", *accounts[i : i + 2]) for i, amount in enumerate(pence)]
+
+
+def cycles(stream: list[Payment]) -> list[Alert]:
+    return cycle.find(book(silver(stream)), in_force("cycle", TODAY))
+
+
+@pytest.mark.parametrize(
+    ("accounts", "pence", "every", "found"),
+    [
+        ("ABA", [125_000, 100_000], DAY, 1),
+        ("ABCA", [100_000, 100_000, 100_000], DAY, 1),
+        ("ABCDA", [200_000, 190_000, 180_000, 170_000], DAY, 1),
+        ("ABCDEA", [200_000] * 5, DAY, 0),
+        ("ABCA", [200_000, 159_999, 159_999], DAY, 0),
+        ("ABCA", [200_000, 200_001, 200_000], DAY, 0),
+        ("ABCA", [99_999, 99_999, 99_999], DAY, 0),
+        ("ABCA", [100_000] * 3, 7 * DAY // 2, 1),
+        ("ABCA", [100_000] * 3, 7 * DAY // 2 + 1, 0),
+    ],
+)  # fmt: skip
+def test_a_cycle_is_money_back_within_a_week_through_at_most_three_others(accounts: str, pence: list[int], every: int, found: int) -> None:
+    alerts = cycles(ring(accounts, pence, every))
+    assert [(alert.account, len(alert.evidence)) for alert in alerts] == [("A", len(pence))] * found
+
+
+def test_a_cycle_is_not_one_backwards_in_time() -> None:
+    stream = ring("ABCA", [100_000] * 3)
+    back = [replace(p, booked_at=-p.booked_at) for p in stream]
+    assert cycles(back) == []
+
+
+def test_money_that_is_known_at_its_first_and_second_leg_goes_round_once() -> None:
+    stream = ring("ABCA", [100_000] * 3)
+    legs = [Payment(f"leg-{p.transaction_id}", p.booked_at, -p.amount_minor, p.currency, p.payer, p.payee) for p in stream]
+    (alert,) = cycles(stream + legs)
+    assert alert.sentence == (
+        "£1,000.00 left the account and £1,000.00 came back to it through 2 others,"
+        " from 1970-01-01 00:00:00 UTC to 1970-01-03 00:00:00 UTC."
+    )
+
+
+def test_through_an_account_that_pays_very_many_nothing_goes_round() -> None:
+    stream = ring("ABA", [100_000] * 2, DAY)
+    crowd = [Payment(f"c{i:03d}", HOUR + i, -100_000, "GBP", "B", f"X{i}") for i in range(100)]
+    assert len(cycles(stream + crowd[:99])) == 1
+    assert cycles(stream + crowd) == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 9 * 24), st.sampled_from([100_000, 90_000, 75_000, 110_000]), st.sampled_from("ABCD"), st.sampled_from("ABCD")
+        ),
+        max_size=14,
+    )
+)
+def test_every_payment_that_closes_a_cycle_is_found(values: list[tuple[int, int, str, str]]) -> None:
+    stream = [Payment(f"{i:03d}", at * HOUR, -pence, "GBP", payer, payee) for i, (at, pence, payer, payee) in enumerate(values)]
+    thresholds = in_force("cycle", TODAY) | {"least_amount": 0}
+    found = {alert.fired_by for alert in cycle.find(book(silver(stream)), thresholds)}
+    ordered = sorted(((p.booked_at, p.transaction_id, p) for p in stream if p.payer != p.payee), key=lambda one: one[:2])
+    closing = {
+        path[-1].transaction_id
+        for hops in (2, 3, 4)
+        for chosen in combinations([p for *_, p in ordered], hops)
+        if (path := list(chosen))
+        and path[-1].payee == path[0].payer
+        and path[-1].booked_at - path[0].booked_at <= 7 * DAY
+        and len({p.payer for p in path}) == hops
+        and all(a.payee == b.payer and 80 * -a.amount_minor <= 100 * -b.amount_minor <= 100 * -a.amount_minor for a, b in pairwise(path))
+    }
+    assert found == closing
