@@ -281,6 +281,7 @@ def reference_list(lake: LakeOption, as_json: JsonOption = False, storage_option
 
 app.command()(cli_detection.score)
 app.add_typer(cli_detection.alerts, name="alerts")
+app.add_typer(cli_detection.feedback, name="feedback")
 app.command()(cli_detection.features)
 app.command()(cli_models.evaluate)
 app.command()(cli_models.train)

@@ -1,6 +1,8 @@
 """The commands of analysts: what was scored, and which alerts there are."""
 
+import hashlib
 from datetime import datetime
+from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +22,7 @@ from pipelines.cli_common import (
     storage_at,
 )
 
+feedback = typer.Typer(help="What analysts decided about payments.", no_args_is_help=True)
 alerts = typer.Typer(help="What an analyst should look at.", no_args_is_help=True)
 
 
@@ -49,6 +52,33 @@ def score(lake: LakeOption, as_json: JsonOption = False, storage_option: Storage
         report.scoring(certificate, console_for_results())
     if certificate["status"] != "succeeded":
         raise typer.Exit(FAILED)
+
+
+@feedback.command("import")
+@reports_errors
+def import_feedback(
+    labels: Annotated[Path, typer.Argument(help="A CSV file with transaction_id, is_suspicious (0 or 1), and typology; plain or .gz.")],
+    lake: LakeOption,
+    as_json: JsonOption = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """Keep analysts' decisions in the lake: `leofric train` learns from them, and scoring tells what was known of a payment's parties."""
+    from app.settings import read_settings
+    from pipelines import report
+    from pipelines.feedback import import_labels
+    from pipelines.labels import read_labels
+
+    read = read_labels(labels)
+    digest = hashlib.sha256(labels.read_bytes()).hexdigest()
+    with report.progress(errors) as observer:
+        found = import_labels(storage_at(lake, storage_option), read_settings(), read, digest, getuser(), observer)
+    if as_json:
+        print_json(found)
+    else:
+        said = found["feedback"]
+        typer.echo(f"{said['records']:,} decisions: {said['new']:,} new, {said['changed']:,} changed, {said['same']:,} known already.")
+        if said["not_in_the_lake"]:
+            typer.echo(f"{said['not_in_the_lake']:,} are about payments that the lake does not have (yet).")
 
 
 @reports_errors

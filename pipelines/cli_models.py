@@ -53,7 +53,7 @@ def evaluate(
 def train(
     lake: LakeOption,
     labels: Annotated[
-        Path | None, typer.Option(help="Analysts' labels, as for evaluate; without them there is no ranker and no metrics.")
+        Path | None, typer.Option(help="Analysts' labels, as for evaluate; without it those of `leofric feedback import`.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed and the same lake make the same models.")] = 1,
     as_json: JsonOption = False,
@@ -61,12 +61,14 @@ def train(
 ) -> None:
     """Train challengers on the lake's first 80 % of time, and measure them on the rest."""
     from pipelines import report
+    from pipelines.feedback import read_feedback
     from pipelines.labels import read_labels
     from pipelines.train import train as run
 
-    read = None if labels is None else read_labels(labels)
+    opened = lake_at(lake, storage_option)
+    read = read_feedback(opened) if labels is None else read_labels(labels)
     with report.progress(errors) as observer:
-        cards = run(lake_at(lake, storage_option), read, seed, observer, datetime.now(UTC), getuser())
+        cards = run(opened, read, seed, observer, datetime.now(UTC), getuser())
     if as_json:
         print_json([asdict(card) for card in cards])
         return
@@ -74,7 +76,7 @@ def train(
         typer.echo(f"{card.model_id}: trained on {card.trained['payments']:,} payments to {card.trained['to']}; a challenger now")
         if card.holdout is not None:
             typer.echo("  on the holdout: " + ", ".join(f"{name} {value:.3f}" for name, value in card.holdout["metrics"].items()))
-    if labels is None:
+    if read is None:
         typer.echo("Without labels nothing was measured: promote needs --without-gate.")
 
 

@@ -19,10 +19,11 @@ from app.detection.book import COLUMNS, Book, book
 from app.detection.pack import ACROSS, OF_ACCOUNTS, find_all
 from app.detection.thresholds import in_force
 from app.features import outcomes, timeline
-from app.features.outcomes import UNLABELLED
+from app.features.outcomes import UNLABELLED, Labels
 from app.features.payments import UNKNOWN, Int64s
 from app.lake import layout
 from app.lake.storage import Storage
+from pipelines.feedback import feedback_for
 from pipelines.histories import FILE_BITS, SilverFile, fingerprints_of, read, read_shard, read_touched
 from pipelines.work import Run
 
@@ -94,7 +95,7 @@ def tell(run: Run, shard: Shard) -> Told:
     marks = {name: rows[name].to_numpy()[opened.rows] for name in ("number", "payer_shard", "payee_shard")}
     wanted = np.flatnonzero(rows["wanted"].to_numpy(zero_copy_only=False)[opened.rows])
     facts = timeline.look_back(opened.payments, wanted)
-    labels = np.full(len(opened.payments), UNLABELLED, dtype=np.int8)
+    labels = _labels(run, rows)[opened.rows]
     judged = outcomes.judged_before(opened.payments, labels)[wanted]
     paths, places = {}, {}
     for side, party in (("payer", opened.payments.payer), ("payee", opened.payments.payee)):
@@ -111,6 +112,11 @@ def tell(run: Run, shard: Shard) -> Told:
         run.lake.storage.put(paths[side], records.tobytes())
         places[side] = _places(records["number"] >> FILE_BITS)
     return Told(paths, places, tuple(_alerts(run, opened, marks, shard.number)))
+
+
+def _labels(run: Run, rows: pa.Table) -> Labels:
+    known = feedback_for(run)
+    return np.full(rows.num_rows, UNLABELLED, dtype=np.int8) if known is None else known.among(rows["transaction_id"])[0]
 
 
 def _places(files: Int64s) -> dict[int, tuple[int, int]]:

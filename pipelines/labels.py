@@ -17,7 +17,7 @@ _COLUMNS = ("transaction_id", "is_suspicious", "typology")
 
 @dataclass(frozen=True)
 class LabelFile:
-    """Judged payments, each once."""
+    """Judged payments, at least one, each once."""
 
     path: str
     transaction_id: pa.StringArray
@@ -26,10 +26,15 @@ class LabelFile:
 
     def of(self, transaction_ids: pa.ChunkedArray) -> tuple[Labels, npt.NDArray[np.object_]]:
         """For each of these payments its label and its typology (empty where there is none); UsageError if none of them is judged."""
-        found = pc.index_in(transaction_ids, self.transaction_id)
-        there = pc.is_valid(found).to_numpy()
-        if not there.any():
+        labels, typologies = self.among(transaction_ids)
+        if (labels == UNLABELLED).all():
             raise UsageError(f"{self.path}: none of its transaction_ids is in the lake; load the payments first (`leofric run`)")
+        return labels, typologies
+
+    def among(self, transaction_ids: pa.ChunkedArray) -> tuple[Labels, npt.NDArray[np.object_]]:
+        """The same of payments of which perhaps none is judged."""
+        found = pc.index_in(transaction_ids, self.transaction_id)
+        there = pc.is_valid(found).to_numpy(zero_copy_only=False)
         places = pc.fill_null(found, 0).to_numpy()
         labels = np.where(self.suspicious[places], SUSPICIOUS, CLEARED).astype(np.int8)
         return np.where(there, labels, UNLABELLED).astype(np.int8), np.where(
@@ -50,6 +55,8 @@ def read_labels(path: Path) -> LabelFile:
     if missing:
         raise UsageError(f"{path}: the column {missing[0]} is missing or there twice; labels have the columns {', '.join(_COLUMNS)}")
     ids, flags = (table[name].combine_chunks() for name in _COLUMNS[:2])
+    if not len(ids):
+        raise UsageError(f"{path} has no labels")
     for wrong, what in (
         (~np.isin(flags.to_numpy(zero_copy_only=False), ("0", "1")), "is_suspicious is neither 0 nor 1"),
         (_repeated(ids), "this transaction_id is there twice"),

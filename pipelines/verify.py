@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from app.compliance import certificate as certificates
 from app.compliance.control_totals import Totals
-from app.contracts.lake import DUPLICATES, QUARANTINE, SCORES, SILVER
+from app.contracts.lake import DUPLICATES, FEEDBACK, QUARANTINE, SCORES, SILVER
 from app.contracts.table import TableContract
 from app.errors import LakeDamaged
 from app.lake.lake import Lake
@@ -36,7 +36,8 @@ def verify(lake: Lake) -> list[Verdict]:
     tallies = {run_id: Tally({f["sha256"]: f["records"] for f in _loaded(document)}) for run_id, document in documents.items()}
     reasons: dict[str, Counter[str]] = {run_id: Counter() for run_id in documents}
     silver, scored = (_held(lake, contract, by) for contract, by in ((SILVER, "run_id"), (SCORES, "loaded_by")))
-    strays = _count(lake, tallies, reasons) | (set(scored) - set(documents))
+    feedback = Counter(run_id for rows in _pieces(lake, FEEDBACK, ["run_id"]) for run_id in rows["run_id"].to_pylist())
+    strays = _count(lake, tallies, reasons) | ({*scored, *feedback} - set(documents))
     verdicts = [
         Verdict(
             run_id,
@@ -44,6 +45,7 @@ def verify(lake: Lake) -> list[Verdict]:
                 *chain.get(run_id, ()),
                 *_total_faults(document, tallies[run_id], reasons[run_id]),
                 *_score_faults(document, scored, silver),
+                *_feedback_faults(document, feedback),
             ),
         )
         for run_id, document in documents.items()
@@ -116,6 +118,12 @@ def _score_faults(document: Mapping[str, Any], scored: Mapping[str, Held], silve
         for run_id, certified in document.get("scored", {}).items()
         for difference in held.differences(scored.get(run_id, NOTHING), silver.get(run_id, NOTHING), certified)
     ]
+
+
+def _feedback_faults(document: Mapping[str, Any], feedback: Mapping[str, int]) -> list[str]:
+    counts = document.get("feedback", {"new": 0, "changed": 0})
+    kept, held = counts["new"] + counts["changed"], feedback.get(document["run_id"], 0)
+    return [] if kept == held else [f"{kept} decisions were kept, the tables hold {held}"]
 
 
 def _total_faults(document: Mapping[str, Any], tally: Tally, reasons: Counter[str]) -> list[str]:

@@ -242,4 +242,33 @@ DRIFT_DAILY = TableContract(
     partition_by=("booking_date",),
 )
 
-TABLES = (BRONZE, SILVER, QUARANTINE, DUPLICATES, ACCOUNT_DAILY, CHANNEL_DAILY, DATA_QUALITY_DAILY, SCORES, ALERTS, DRIFT_DAILY, RUNS)
+FEEDBACK = TableContract(
+    "control/feedback",
+    "what analysts decided about transactions; the last decision about one counts",
+    (
+        Column("transaction_id", pa.string(), "the transaction", _CONFIDENTIAL),
+        Column("is_suspicious", pa.bool_(), "whether it was judged suspicious", _CONFIDENTIAL),
+        Column("typology", pa.string(), "of what kind; empty if none was named", _CONFIDENTIAL),
+        Column("source_sha256", pa.string(), "SHA-256 of the file that said so, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
+        Column("imported_by", pa.string(), "who imported the file", _INTERNAL),
+        Column("sequence", pa.int64(), "number of the run that imported it", _INTERNAL, least=1),
+        Column("run_id", pa.string(), "that run", _INTERNAL),
+        Column("imported_at", _INSTANT, "when that run began", _INTERNAL),
+    ),
+    append_only=True,
+)
+
+TABLES = (
+    BRONZE,
+    SILVER,
+    QUARANTINE,
+    DUPLICATES,
+    ACCOUNT_DAILY,
+    CHANNEL_DAILY,
+    DATA_QUALITY_DAILY,
+    SCORES,
+    ALERTS,
+    DRIFT_DAILY,
+    FEEDBACK,
+    RUNS,
+)
