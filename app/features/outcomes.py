@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from app.features.feature_set import Feature
 from app.features.payments import DAY_US, Int64s, Payments
+from app.features.timeline import HORIZON_US
 from app.features.vector import Vectors
-from app.jit import kernel
+from app.jit import inlined, kernel
 
 Labels = npt.NDArray[np.int8]
 
@@ -24,8 +25,8 @@ _PRIOR: Final = (0.02, 2.0)
 
 _WORDS = tuple((side, way, there) for side in ("payer", "payee") for way, there in (("out", "left"), ("in", "reached")))
 FEATURES: Final = (
-    *(Feature(f"{s}_suspicious_{w}", f"judged suspicious: payments that {t} the {s}", "payments", "all") for s, w, t in _WORDS),
-    *(Feature(f"{s}_suspicious_{w}_share", f"their share of the judged ones that {t} the {s}", "ratio", "all") for s, w, t in _WORDS),
+    *(Feature(f"{s}_suspicious_{w}", f"judged suspicious: payments that {t} the {s}", "payments", "180 d") for s, w, t in _WORDS),
+    *(Feature(f"{s}_suspicious_{w}_share", f"their share of the judged ones that {t} the {s}", "ratio", "180 d") for s, w, t in _WORDS),
 )
 NAMES: Final = tuple(feature.name for feature in FEATURES)
 COUNT: Final = len(FEATURES)
@@ -44,7 +45,7 @@ def outcomes(payments: Payments, labels: Labels) -> Vectors:
 def judged_before(payments: Payments, labels: Labels) -> Int64s:
     """For each payment, how many of its parties' payments were known by then to be suspicious, and how many to be judged at all.
 
-    int64[n, 8]: four counts of each. Known are labels of payments booked at least DELAY_US before.
+    int64[n, 8]: four counts of each. Known are labels of payments booked at least DELAY_US before, and no longer ago than the horizon.
     ``labels`` has SUSPICIOUS, CLEARED or UNLABELLED for each payment; a transfer is suspicious if one of its legs is.
     """
     of_transfer = np.full(len(payments), UNLABELLED, dtype=np.int8)
@@ -65,19 +66,30 @@ def of_counts(counts: Int64s) -> Vectors:
 def _walk(booked_at: Int64s, labels: Labels, entries: Int64s, begins: Int64s, counts: Int64s) -> None:
     for party in range(begins.size - 1):
         known = begins[party]  # the first entry whose label is not known yet
+        forgotten = begins[party]  # the first entry within the horizon
         out_bad = in_bad = out_judged = in_judged = 0
         for place in range(begins[party], begins[party + 1]):
             row, side = entries[place] >> 1, entries[place] & 1
             while known < place and booked_at[entries[known] >> 1] + DELAY_US <= booked_at[row]:
-                label = labels[entries[known] >> 1]
-                if entries[known] & 1:
-                    in_bad += label == SUSPICIOUS
-                    in_judged += label != UNLABELLED
-                else:
-                    out_bad += label == SUSPICIOUS
-                    out_judged += label != UNLABELLED
+                out_bad, in_bad, out_judged, in_judged = _counted(
+                    labels[entries[known] >> 1], entries[known] & 1, 1, out_bad, in_bad, out_judged, in_judged
+                )
                 known += 1
+            while forgotten < known and booked_at[row] - booked_at[entries[forgotten] >> 1] > HORIZON_US:
+                out_bad, in_bad, out_judged, in_judged = _counted(
+                    labels[entries[forgotten] >> 1], entries[forgotten] & 1, -1, out_bad, in_bad, out_judged, in_judged
+                )
+                forgotten += 1
             counts[row, 2 * side] = out_bad
             counts[row, 2 * side + 1] = in_bad
             counts[row, 4 + 2 * side] = out_judged
             counts[row, 4 + 2 * side + 1] = in_judged
+
+
+@inlined
+def _counted(label: int, side: int, by: int, out_bad: int, in_bad: int, out_judged: int, in_judged: int) -> tuple[int, int, int, int]:
+    """The four counts with one label more, or one less."""
+    bad, judged = by * (label == SUSPICIOUS), by * (label != UNLABELLED)
+    if side:
+        return out_bad, in_bad + bad, out_judged, in_judged + judged
+    return out_bad + bad, in_bad, out_judged + judged, in_judged

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from app.features.histories import Payment
 from app.features.outcomes import CLEARED, DELAY_US, NAMES, SUSPICIOUS, UNLABELLED, outcomes
 from app.features.payments import payments
+from app.features.timeline import HORIZON_US
 from tests.support.payments import DAY, silver, streams
 
 
@@ -16,8 +17,8 @@ def found(stream: list[Payment], labels: list[int]) -> list[dict[str, float]]:
     return [dict(zip(NAMES, values[np.flatnonzero(rows == i)[0]].tolist(), strict=True)) for i in range(len(stream))]
 
 
-@pytest.mark.parametrize(("later", "expected"), [(DELAY_US, 1.0), (DELAY_US - 1, 0.0)])
-def test_a_label_is_known_a_stated_delay_after_its_payment(later: int, expected: float) -> None:
+@pytest.mark.parametrize(("later", "expected"), [(DELAY_US, 1.0), (DELAY_US - 1, 0.0), (HORIZON_US, 1.0), (HORIZON_US + 1, 0.0)])
+def test_a_label_is_known_a_stated_delay_after_its_payment_and_to_the_horizon(later: int, expected: float) -> None:
     stream = [Payment("1", 0, -5, "GBP", "A", "B"), Payment("2", later, -5, "GBP", "A", "C")]
     assert found(stream, [SUSPICIOUS, UNLABELLED])[1]["payer_suspicious_out"] == expected
 
