@@ -1,5 +1,7 @@
 """Every setting, frozen, with its default. This is the one place that reads the environment."""
 
+from pathlib import Path
+
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -19,6 +21,12 @@ class Settings(BaseSettings):
     key_partition_rows: int = Field(default=1_000_000, ge=1, description="the most keys that one task holds while it looks for duplicates")
     score_shard_rows: int = Field(default=2_000_000, ge=1, description="about how many payments one task looks back on")
     timely_hours: int = Field(default=48, ge=1, description="a record is timely if it was booked at most this long before the run")
+    signing_key_file: Path | None = Field(
+        default=None, description="an Ed25519 private key in PEM: models that are trained are signed with it"
+    )
+    trusted_key_file: Path | None = Field(
+        default=None, description="an Ed25519 public key in PEM: only models signed with its other half are used"
+    )
     workers: int | None = Field(default=None, ge=1, description="tasks at a time on one machine; None: one a core")
     ray_address: str | None = Field(
         default=None,

@@ -60,6 +60,7 @@ def train(
     storage_option: StorageOption = None,
 ) -> None:
     """Train challengers on the lake's first 80 % of time, and measure them on the rest."""
+    from app.settings import read_settings
     from pipelines import report
     from pipelines.feedback import read_feedback
     from pipelines.labels import read_labels
@@ -68,7 +69,7 @@ def train(
     opened = lake_at(lake, storage_option)
     read = read_feedback(opened) if labels is None else read_labels(labels)
     with report.progress(errors) as observer:
-        cards = run(opened, read, seed, observer, datetime.now(UTC), getuser())
+        cards = run(opened, read, seed, observer, datetime.now(UTC), getuser(), read_settings())
     if as_json:
         print_json([asdict(card) for card in cards])
         return
@@ -142,11 +143,13 @@ def promote_model(
     storage_option: StorageOption = None,
 ) -> None:
     """Make a model the champion of its kind, if it is no worse than the champion on the same holdout."""
+    from app.settings import read_settings
     from pipelines.models import newest, promote
 
+    trusted = read_settings().trusted_key_file
     opened = lake_at(lake, storage_option)
     model_id = newest(opened, model) if model in set(Kind) else model
-    _say(promote(opened, model_id, why, getuser(), datetime.now(UTC), past_gate=without_gate))
+    _say(promote(opened, model_id, why, getuser(), datetime.now(UTC), past_gate=without_gate, trusted=trusted))
 
 
 @models.command("rollback")
@@ -158,9 +161,10 @@ def rollback_model(
     storage_option: StorageOption = None,
 ) -> None:
     """Bring back the champion before the one that is in use."""
+    from app.settings import read_settings
     from pipelines.models import rollback
 
-    _say(rollback(lake_at(lake, storage_option), kind.value, why, getuser(), datetime.now(UTC)))
+    _say(rollback(lake_at(lake, storage_option), kind.value, why, getuser(), datetime.now(UTC), read_settings().trusted_key_file))
 
 
 def _say(decision: "Decision") -> None:

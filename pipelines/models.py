@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from app.errors import ModelError
@@ -9,7 +10,7 @@ from app.features import feature_set
 from app.lake import registry
 from app.lake.lake import Lake
 from app.lake.registry import Card, Decision
-from models import archive
+from pipelines.champions import read_model
 
 PROMOTE, ROLLBACK = "promote", "rollback"
 _GATED = ("average_precision", "recall_at_1pct_fpr")
@@ -44,10 +45,12 @@ def newest(lake: Lake, kind: str) -> str:
     return found[-1]
 
 
-def promote(lake: Lake, model_id: str, why: str, who: str, now: datetime, *, past_gate: bool = False) -> Decision:
+def promote(
+    lake: Lake, model_id: str, why: str, who: str, now: datetime, *, past_gate: bool = False, trusted: Path | None = None
+) -> Decision:
     """Make a model the champion of its kind; ModelError if the gate holds it back. ``past_gate`` overrides the metrics, nothing else."""
     card = registry.card_of(lake.storage, model_id)
-    archive.unpack(registry.read(lake.storage, card))  # it is whole, and it can be read
+    read_model(lake.storage, card, trusted)  # it is whole, it can be read, and it is signed if it must be
     if card.features_version != feature_set.VERSION:
         raise ModelError(
             f"{model_id} was trained on feature set {card.features_version}; this version has {feature_set.VERSION}: train it anew"
@@ -79,7 +82,7 @@ def held_back(card: Card, champion: str | None) -> str | None:
     return None
 
 
-def rollback(lake: Lake, kind: str, why: str, who: str, now: datetime) -> Decision:
+def rollback(lake: Lake, kind: str, why: str, who: str, now: datetime, trusted: Path | None = None) -> Decision:
     """Bring back the champion before the one that is in use."""
     decisions = registry.decisions(lake.storage)
     past = [decision for decision in decisions if decision.kind == kind]
@@ -90,7 +93,7 @@ def rollback(lake: Lake, kind: str, why: str, who: str, now: datetime) -> Decisi
     target = past[-1].before if past[-1].action == PROMOTE else came.before
     if target is None:
         raise ModelError(f"there is no {kind} before {past[-1].champion}")
-    archive.unpack(registry.read(lake.storage, registry.card_of(lake.storage, target)))
+    read_model(lake.storage, registry.card_of(lake.storage, target), trusted)
     return _decide(lake, decisions, kind, ROLLBACK, target, past[-1].champion, why, who, now)
 
 

@@ -64,7 +64,7 @@ class ScoredPart:
 
 def score(run: Run, told: Sequence[Told], models: Champions, part: Part) -> ScoredPart:
     """Score a part, and write one file of scores."""
-    detectors = champions.load(run.lake.storage, models)
+    detectors = champions.load(run.lake.storage, models, run.settings.trusted_key_file)
     name = f"part-{run.run_id}-{part.number:05d}"
     writer = delta.FileWriter(run.lake.storage, SCORES, name, {"booking_date": part.booking_date.isoformat()}, run.started_at)
     ledger = _Ledger(models, detectors)

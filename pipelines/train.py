@@ -1,17 +1,20 @@
 """A detector trained on a lake, measured on the payments after those that it was trained on, and put into the registry."""
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from app.compliance import signature
 from app.errors import UsageError
 from app.features import feature_set, outcomes
 from app.features.outcomes import SUSPICIOUS
 from app.lake import registry
 from app.lake.lake import Lake
 from app.lake.registry import Card
+from app.settings import Settings
 from models import archive, evaluation, isolation_forest, supervised
 from models.archive import Model
 from models.evaluation import Mask, Split
@@ -19,6 +22,7 @@ from models.isolation_forest import ForestSettings
 from models.profile import Profile, profile
 from models.supervised import RankerSettings
 from models.trees import Scores
+from pipelines.champions import key_in, read_model
 from pipelines.labels import LabelFile
 from pipelines.past import Past, read_past
 from pipelines.progress import Observer
@@ -27,7 +31,18 @@ HOLDOUT = 0.80
 """Where the part of the time span begins that no registered model was trained on."""
 
 
-def train(lake: Lake, labels: LabelFile | None, seed: int, observer: Observer, now: datetime, who: str) -> list[Card]:
+@dataclass(frozen=True)
+class _Making:
+    """What a card says beside what was learnt."""
+
+    lake: Lake
+    seed: int
+    now: datetime
+    who: str
+    settings: Settings
+
+
+def train(lake: Lake, labels: LabelFile | None, seed: int, observer: Observer, now: datetime, who: str, settings: Settings) -> list[Card]:
     """Train an isolation forest, and a ranker if the labels known by then are of both kinds; both are challengers until one is promoted."""
     past = read_past(lake, labels, observer)
     split = past.split(HOLDOUT)
@@ -44,7 +59,8 @@ def train(lake: Lake, labels: LabelFile | None, seed: int, observer: Observer, n
         models.append((supervised.fit(past.for_ranker(learnt), past.labels[learnt], seed), asdict(RankerSettings()), learnt))
         observer.advanced("train")
     observer.ended("train")
-    return [_register(lake, past, split, model, parameters, used, seed, now, who) for model, parameters, used in models]
+    making = _Making(lake, seed, now, who, settings)
+    return [_register(making, past, split, model, parameters, used) for model, parameters, used in models]
 
 
 def _scores(model: Model, past: Past, rows: Mask) -> Scores:
@@ -61,31 +77,31 @@ def _profile(model: Model, past: Past, trained: Mask, measured: Mask) -> Profile
     return profile(names, vectors, _scores(model, past, trained), _scores(model, past, measured))
 
 
-def _register(
-    lake: Lake, past: Past, split: Split, model: Model, parameters: dict[str, Any], used: Mask, seed: int, now: datetime, who: str
-) -> Card:
+def _register(making: _Making, past: Past, split: Split, model: Model, parameters: dict[str, Any], used: Mask) -> Card:
     data, kind = archive.pack(model), archive.kind_of(model)
     digest = hashlib.sha256(data).hexdigest()
     card = Card(
-        model_id=f"{kind}-{now:%Y%m%dT%H%M%S.%fZ}-{digest[:8]}",
+        model_id=f"{kind}-{making.now:%Y%m%dT%H%M%S.%fZ}-{digest[:8]}",
         kind=kind,
         features_version=feature_set.VERSION,
-        seed=seed,
+        seed=making.seed,
         parameters=parameters,
         profile=_profile(model, past, used, split.test).document(),
         trained={"from": _text(split.at(evaluation.TRAIN_FROM)), "to": _text(split.at(HOLDOUT)), "payments": int(used.sum())},
-        holdout=_holdout(lake, past, split, model, kind),
+        holdout=_holdout(making.lake, past, split, model, kind, making.settings.trusted_key_file),
         silver_version=past.silver_version,
         code_version=version("leofric"),
         sha256=digest,
-        created_at=now.isoformat(timespec="seconds"),
-        created_by=who,
+        created_at=making.now.isoformat(timespec="seconds"),
+        created_by=making.who,
     )
-    registry.keep(lake.storage, card, data)
+    if making.settings.signing_key_file is not None:
+        card = replace(card, signature=signature.sign(card.signed_part(), key_in(making.settings.signing_key_file)))
+    registry.keep(making.lake.storage, card, data)
     return card
 
 
-def _holdout(lake: Lake, past: Past, split: Split, model: Model, kind: str) -> dict[str, Any] | None:
+def _holdout(lake: Lake, past: Past, split: Split, model: Model, kind: str, trusted: Path | None) -> dict[str, Any] | None:
     """How well the model does on the holdout, and how well the champion of its kind does there."""
     judged = split.test & past.judged
     days = evaluation.days_between(split.at(HOLDOUT), split.ends)
@@ -97,7 +113,7 @@ def _holdout(lake: Lake, past: Past, split: Split, model: Model, kind: str) -> d
     if found is None:
         return None
     name = registry.champions(registry.decisions(lake.storage)).get(kind)
-    champion = None if name is None else archive.unpack(registry.read(lake.storage, registry.card_of(lake.storage, name)))
+    champion = None if name is None else read_model(lake.storage, registry.card_of(lake.storage, name), trusted)
     fits = champion is not None and champion.features_version == feature_set.VERSION
     return {
         "from": _text(split.at(HOLDOUT)),

@@ -6,7 +6,7 @@ Nothing is ever changed: a decision is a new object with the next number, and tw
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from app.errors import ModelError
@@ -31,6 +31,11 @@ class Card:
     sha256: str  # of the model's bytes
     created_at: str
     created_by: str
+    signature: str | None = None  # of all the rest, in hexadecimal
+
+    def signed_part(self) -> bytes:
+        """What the signature is of: the card without it, which has the SHA-256 of the model's bytes."""
+        return json.dumps(asdict(replace(self, signature=None)), sort_keys=True).encode()
 
 
 @dataclass(frozen=True)
