@@ -32,17 +32,23 @@ def evaluate(
     labels: Annotated[Path, typer.Option(help="A CSV file with transaction_id, is_suspicious (0 or 1), and typology; plain or .gz.")],
     lake: LakeOption,
     seeds: Annotated[int, typer.Option(min=1, help="How many times to train, each with another seed; figures are the means.")] = 3,
+    model: Annotated[str | None, typer.Option(help="Test this model of the registry instead, on what came after its training.")] = None,
     as_json: JsonOption = False,
     storage_option: StorageOption = None,
 ) -> None:
     """Try the detectors on the lake's past: train on 15-60 % of its time span, test on the last 40 %."""
+    from app.settings import read_settings
     from pipelines import report
     from pipelines.evaluate import evaluate as run
+    from pipelines.evaluate import evaluate_model
     from pipelines.labels import read_labels
 
-    read = read_labels(labels)
+    read, opened = read_labels(labels), lake_at(lake, storage_option)
     with report.progress(errors) as observer:
-        document = run(lake_at(lake, storage_option), read, range(1, seeds + 1), observer)
+        if model is None:
+            document = run(opened, read, range(1, seeds + 1), observer)
+        else:
+            document = evaluate_model(opened, read, model, observer, read_settings().trusted_key_file)
     if as_json:
         print_json(document)
     else:

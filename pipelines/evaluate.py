@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ import numpy.typing as npt
 from app.errors import UsageError
 from app.features.outcomes import DELAY_US, SUSPICIOUS
 from app.features.payments import DAY_US
+from app.lake import registry
 from app.lake.lake import Lake
-from models import evaluation, isolation_forest, supervised
+from models import archive, evaluation, isolation_forest, supervised
 from models.evaluation import TEST, Mask, Metrics
 from models.trees import Scores
+from pipelines.champions import read_model
 from pipelines.labels import LabelFile
-from pipelines.past import read_past
+from pipelines.past import Past, read_past
 from pipelines.progress import Observer
 
 
@@ -61,17 +64,44 @@ def evaluate(lake: Lake, labels: LabelFile, seeds: Sequence[int], observer: Obse
                 "to": _text(split.at(TEST)),
                 "payments": int(split.train.sum()),
             },
-            "test": {
-                "from": _text(split.at(TEST)),
-                "to": _text(split.ends),
-                "payments": int(split.test.sum()),
-                "judged": int(judged.sum()),
-                "suspicious": int(suspicious.sum()),
-                "warm_senders_suspicious": int((suspicious & past.warm[judged]).sum()),
-            },
+            "test": _test(past, split.at(TEST), split.test, judged),
             "labels": {"file": labels.path, "known_when_the_test_begins": int(learnt.sum()), "known_after_days": DELAY_US // DAY_US},
         },
         "seeds": list(seeds),
+    }
+
+
+def evaluate_model(lake: Lake, labels: LabelFile, model_id: str, observer: Observer, trusted: Path | None) -> dict[str, Any]:
+    """Test a model of the registry on the judged payments after those that it was trained on; the other detector is None."""
+    card = registry.card_of(lake.storage, model_id)
+    model = read_model(lake.storage, card, trusted)
+    past = read_past(lake, labels, observer)
+    # The card says to the second up to when it was trained.
+    begins = int((datetime.fromisoformat(card.trained["to"]).timestamp() + 1) * 1e6)
+    test = past.payments.booked_at >= begins
+    judged = past.judged & test
+    if not past.of_both_kinds(judged):
+        raise UsageError(f"{labels.path}: payments after {_text(begins)}, to which {model_id} was trained, must be of both kinds")
+    suspicious = past.labels[judged] == SUSPICIOUS
+    found = _Detector()
+    found.add(past.scores(model, judged), suspicious, past.warm[judged], evaluation.days_between(begins, int(past.payments.booked_at[-1])))
+    detectors = {kind: found if kind == card.kind else None for kind in (archive.ISOLATION_FOREST, archive.RANKER)}
+    return _figures(detectors, suspicious, past.typologies[judged]) | {
+        "split": {"train": dict(card.trained), "test": _test(past, begins, test, judged), "labels": {"file": labels.path}},
+        "model": model_id,
+        "seeds": [card.seed],
+    }
+
+
+def _test(past: Past, begins: int, test: Mask, judged: Mask) -> dict[str, Any]:
+    suspicious = judged & (past.labels == SUSPICIOUS)
+    return {
+        "from": _text(begins),
+        "to": _text(int(past.payments.booked_at[-1])),
+        "payments": int(test.sum()),
+        "judged": int(judged.sum()),
+        "suspicious": int(suspicious.sum()),
+        "warm_senders_suspicious": int((suspicious & past.warm).sum()),
     }
 
 

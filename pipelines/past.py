@@ -16,7 +16,10 @@ from app.features.payments import COLUMNS, Payments, payments
 from app.features.vector import Vectors, of_facts
 from app.lake.lake import Lake
 from models import evaluation
+from models.archive import Model
 from models.evaluation import Mask, Split
+from models.isolation_forest import IsolationForest
+from models.trees import Scores
 from pipelines.labels import LabelFile
 from pipelines.progress import Observer
 
@@ -46,6 +49,10 @@ class Past:
     def for_ranker(self, rows: Mask) -> Vectors:
         """What a ranker takes of these payments: behaviour, and then outcomes."""
         return np.hstack([self.vectors[rows], self.outcomes[rows]])
+
+    def scores(self, model: Model, rows: Mask) -> Scores:
+        """What a model says of these payments."""
+        return model.scores(self.vectors[rows] if isinstance(model, IsolationForest) else self.for_ranker(rows))
 
     def of_both_kinds(self, rows: Mask) -> bool:
         """Whether these judged payments are some suspicious and some not."""

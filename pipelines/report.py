@@ -184,8 +184,10 @@ def evaluation(document: Mapping[str, Any], console: Console) -> None:
     )
     train, test = document["split"]["train"], document["split"]["test"]
     console.print(f"Trained on {train['payments']:,} payments from {train['from']} to {train['to']}.")
-    console.print(f"Tested on {test['judged']:,} judged payments from there to {test['to']}, {test['suspicious']:,} of them suspicious.")
-    if document["supervised"] is None:
+    console.print(
+        f"Tested on {test['judged']:,} judged payments from {test['from']} to {test['to']}, {test['suspicious']:,} of them suspicious."
+    )
+    if document["supervised"] is None and "model" not in document:
         console.print("No ranker was trained: the labels known when the test begins are not of both kinds.")
 
 

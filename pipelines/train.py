@@ -21,7 +21,6 @@ from models.evaluation import Mask, Split
 from models.isolation_forest import ForestSettings
 from models.profile import Profile, profile
 from models.supervised import RankerSettings
-from models.trees import Scores
 from pipelines.champions import key_in, read_model
 from pipelines.labels import LabelFile
 from pipelines.past import Past, read_past
@@ -63,18 +62,11 @@ def train(lake: Lake, labels: LabelFile | None, seed: int, observer: Observer, n
     return [_register(making, past, split, model, parameters, used) for model, parameters, used in models]
 
 
-def _scores(model: Model, past: Past, rows: Mask) -> Scores:
-    """What a model says of some of the past's payments."""
-    if isinstance(model, isolation_forest.IsolationForest):
-        return model.scores(past.vectors[rows])
-    return model.scores(past.for_ranker(rows))
-
-
 def _profile(model: Model, past: Past, trained: Mask, measured: Mask) -> Profile:
     forest = isinstance(model, isolation_forest.IsolationForest)
     vectors = past.vectors[trained] if forest else past.for_ranker(trained)
     names = feature_set.NAMES if forest else (*feature_set.NAMES, *outcomes.NAMES)
-    return profile(names, vectors, _scores(model, past, trained), _scores(model, past, measured))
+    return profile(names, vectors, past.scores(model, trained), past.scores(model, measured))
 
 
 def _register(making: _Making, past: Past, split: Split, model: Model, parameters: dict[str, Any], used: Mask) -> Card:
@@ -107,7 +99,7 @@ def _holdout(lake: Lake, past: Past, split: Split, model: Model, kind: str, trus
     days = evaluation.days_between(split.at(HOLDOUT), split.ends)
 
     def figures(of: Model) -> dict[str, float] | None:
-        return evaluation.mean([evaluation.metrics(_scores(of, past, judged), past.labels[judged] == SUSPICIOUS, days)])
+        return evaluation.mean([evaluation.metrics(past.scores(of, judged), past.labels[judged] == SUSPICIOUS, days)])
 
     found = figures(model)
     if found is None:

@@ -44,6 +44,13 @@ def test_a_model_is_trained_measured_promoted_and_rolled_back(past: Path) -> Non
     assert forest["holdout"]["champion"] is None
     assert leofric("models", "promote", forest["model_id"], "--lake", lake, "--why", "the first").exit_code == 0
 
+    tested = json.loads(
+        leofric("evaluate", "--labels", past / "labels.csv", "--lake", lake, "--model", ranker["model_id"], "--json").stdout
+    )
+    assert (tested["isolation_forest"], tested["model"], tested["stability"]["supervised"]) == (None, ranker["model_id"], None)
+    assert tested["supervised"] == pytest.approx(ranker["holdout"]["metrics"], abs=0.02)
+    assert tested["split"]["test"]["from"] > ranker["trained"]["to"]
+
     again, _ = trained(past, 2, "--labels", past / "labels.csv")
     assert again["holdout"]["champion"] == forest["model_id"]
     assert again["holdout"]["champion_metrics"] == forest["holdout"]["metrics"]
