@@ -61,7 +61,11 @@ def warn_if_lake_is_in_a_job(lake: str, console: Console) -> None:
 
 def document(certificate: Mapping[str, Any]) -> dict[str, Any]:
     """A certificate in the order in which people read it."""
-    first = ["run_id", "status", "files", "totals", "reconciled", "tables", "seconds"]
+    first = (
+        ["run_id", "kind", "status"]
+        if certificate["kind"] != "load"
+        else ["run_id", "status", "files", "totals", "reconciled", "tables", "seconds"]
+    )
     return {name: certificate[name] for name in first} | {name: value for name, value in certificate.items() if name not in first}
 
 
@@ -75,6 +79,14 @@ def find(rows: Sequence[Mapping[str, Any]], run_id: str | None) -> dict[str, Any
 
 def summary(certificate: Mapping[str, Any], console: Console) -> None:
     """A certificate for people."""
+    if certificate["kind"] == "score":
+        scoring(certificate, console)
+        return
+    if certificate["kind"] == "feedback":
+        said = certificate["feedback"]
+        console.print(f"Run [bold]{certificate['run_id']}[/bold] (feedback) {certificate['status']}")
+        console.print(f"{said['records']:,} decisions: {said['new']:,} new, {said['changed']:,} changed, {said['same']:,} known already.")
+        return
     totals = certificate["totals"]
     console.print(
         f"\nRun [bold]{certificate['run_id']}[/bold] {certificate['status']}"

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from app.contracts.lake import SILVER
+from app.contracts.lake import SCORES, SILVER
 from tests.support import s3
+from tests.support.champion import put_into_use
 from tests.support.lake import content, load, rows
 from tests.support.landing import csv_bytes, record, records, write_csv, write_parquet
 
@@ -49,6 +50,24 @@ def test_a_run_on_ray_gives_what_a_run_in_one_process_gives_and_prints_one_docum
     assert (document["status"], document["reconciled"], document["totals"]["records"]) == ("succeeded", True, 603)
     assert content(tmp_path / "lake") == content(lake)
     assert "bronze: done" in ran.stderr
+
+
+def test_a_run_ends_with_scoring_when_a_model_is_in_use(landing: Path, tmp_path: Path) -> None:
+    load(landing, tmp_path / "lake")
+    put_into_use(tmp_path / "lake")
+    write_csv(tmp_path / "next.csv", records(800, 850))
+    ran = leofric("run", tmp_path / "next.csv", "--lake", tmp_path / "lake", "--json")
+    assert ran.returncode == 0, ran.stderr
+    document = json.loads(ran.stdout)
+    assert document["scoring"]["reconciled"]
+    assert [of["records"] for _, of in sorted(document["scoring"]["scored"].items())] == [601, 51]
+    assert {row["transaction_id"] for row in rows(tmp_path / "lake", SCORES)} == {
+        row["transaction_id"] for row in rows(tmp_path / "lake", SILVER)
+    }
+    again = leofric("score", "--lake", tmp_path / "lake")
+    assert (again.returncode, again.stdout) == (0, "Every accepted payment has a score.\n")
+    assert leofric("certificate", "verify", "--lake", tmp_path / "lake").returncode == 0
+    assert "(scoring) succeeded" in leofric("certificate", "--lake", tmp_path / "lake").stdout
 
 
 def test_a_rejected_file_is_said_on_every_way_out(tmp_path: Path) -> None:

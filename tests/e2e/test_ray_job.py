@@ -15,7 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.lake.layout import IDENTITY
-from tests.support.lake import content, load
+from app.settings import Settings
+from pipelines.executor import InProcess
+from pipelines.progress import Silent
+from pipelines.score import score
+from tests.support.champion import put_into_use
+from tests.support.lake import content, load, opened
 from tests.support.landing import records, write_csv
 
 ROOT = Path(__file__).parents[2]
@@ -79,18 +84,31 @@ def _end_all_in(folder: Path) -> None:
             continue
 
 
-def test_a_submitted_job_loads_the_landing_folder_of_its_working_directory(tmp_path: Path) -> None:
+def _submitted(address: str, home: Path, *words: str) -> str:
+    """What a job printed."""
+    submit: list[str | Path] = [BIN / "ray", "job", "submit", "--address", address, "--working-dir", str(home), "--"]
+    command = [*submit, "python", "-m", "pipelines", *words]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_submitted_jobs_load_train_and_score_by_their_working_directory(tmp_path: Path) -> None:
     home = tmp_path / "home"
     write_csv(home / "landing/a.csv", records(1, 300))
     # A short path: Ray puts sockets below it, whose paths have at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder, _cluster(Path(folder)) as address:
-        run = ["python", "-m", "pipelines", "run", "landing/", "--lake", str(tmp_path / "lake"), "--json"]
-        submit: list[str | Path] = [BIN / "ray", "job", "submit", "--address", address, "--working-dir", str(home), "--", *run]
-        submitted = subprocess.run(submit, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=300)
-    assert submitted.returncode == 0, submitted.stdout + submitted.stderr
-    assert "succeeded" in submitted.stdout
+        loaded = _submitted(address, home, "run", "landing/", "--lake", str(tmp_path / "lake"), "--json")
+        trained = _submitted(address, home, "train", "--lake", str(tmp_path / "lake"))
+        put_into_use(tmp_path / "lake")
+        scored = _submitted(address, home, "score", "--lake", str(tmp_path / "lake"))
+    assert "succeeded" in loaded
+    assert "a challenger now" in trained
+    assert "300 accepted payments = 300 scored" in scored
     assert json.loads((tmp_path / "lake" / IDENTITY).read_text())["format"] == 1
     load(home / "landing", tmp_path / "expected")
+    put_into_use(tmp_path / "expected")
+    score(opened(tmp_path / "expected").storage, Settings(), InProcess(), Silent())
     assert {name: len(held) for name, held in content(tmp_path / "lake").items()} == {
         name: len(held) for name, held in content(tmp_path / "expected").items()
     }
