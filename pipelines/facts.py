@@ -14,13 +14,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.contracts.lake import ACCOUNT_DAILY
+from app.detection import dormant
 from app.detection.alert import Alert
-from app.detection.book import COLUMNS, Book, book
+from app.detection.book import COLUMNS, SECOND_US, Book, book
 from app.detection.pack import ACROSS, OF_ACCOUNTS, find_all
 from app.detection.thresholds import in_force
 from app.features import outcomes, timeline
 from app.features.outcomes import UNLABELLED, Labels
-from app.features.payments import UNKNOWN, Int64s
+from app.features.payments import DAY_US, UNKNOWN, Int64s
 from app.lake import layout
 from app.lake.storage import Storage
 from pipelines.feedback import feedback_for
@@ -39,10 +41,11 @@ def _record(side: str) -> np.dtype[np.void]:
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard, and the pieces that it is made of."""
+    """A shard, and the pieces that it is made of; ``begins`` is their first day if the lake has days before it."""
 
     number: int
     pieces: tuple[str, ...]
+    begins: date | None
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def tell(run: Run, shard: Shard) -> Told:
         paths[side] = f"{layout.staging(run.run_id)}/facts/{shard.number:04d}-{side}"
         run.lake.storage.put(paths[side], records.tobytes())
         places[side] = _places(records["number"] >> FILE_BITS)
-    return Told(paths, places, tuple(_alerts(run, opened, marks, shard.number)))
+    return Told(paths, places, tuple(_alerts(run, opened, marks, shard)))
 
 
 def _labels(run: Run, rows: pa.Table) -> Labels:
@@ -125,16 +128,50 @@ def _places(files: Int64s) -> dict[int, tuple[int, int]]:
     return {int(file): (begin, end) for file, begin, end in zip(found, begins.tolist(), ends, strict=True)}
 
 
-def _alerts(run: Run, opened: Book, marks: Mapping[str, npt.NDArray[np.int32]], shard: int) -> list[tuple[str, Alert]]:
+def _alerts(run: Run, opened: Book, marks: Mapping[str, npt.NDArray[np.int32]], shard: Shard) -> list[tuple[str, Alert]]:
     """The alerts of the shard's accounts that fired when the account's first new payment was booked, or later."""
     here = np.zeros(opened.payments.parties, dtype=np.bool_)
     for side, party in (("payer", opened.payments.payer), ("payee", opened.payments.payee)):
-        mine = party[marks[f"{side}_shard"] == shard]
+        mine = party[marks[f"{side}_shard"] == shard.number]
         here[mine[mine != UNKNOWN]] = True
-    found = find_all(replace(opened, own=opened.own & here), run.started_at.date(), OF_ACCOUNTS)
+    watched = replace(opened, own=opened.own & here)
+    if shard.begins is not None:
+        watched = replace(watched, earlier=_earlier(run, watched, shard.begins))
+    found = find_all(watched, run.started_at.date(), OF_ACCOUNTS)
     named = [(scenario, alert) for scenario, alerts in found.items() for alert in alerts]
     first = read_touched(run).first_of(fingerprints_of([alert.account for _, alert in named], run.lake.key))
     return [one for one, touched in zip(named, first.tolist(), strict=True) if one[1].fired_at >= touched]
+
+
+def _earlier(run: Run, opened: Book, begins: date) -> Int64s:
+    """When the accounts that have long been silent in the book last paid or were paid before it, by the days of gold/account_daily.
+
+    Only for own accounts whose first payment here is so late that they may have been dormant: the table may have many years.
+    """
+    earlier = np.full(opened.payments.parties, timeline.NEVER)
+    entries, places = opened.payments.timelines()
+    there = np.flatnonzero(opened.own & (places[1:] > places[:-1]))
+    first = entries[places[there]]
+    silence = in_force(dormant.NAME, run.started_at.date())["silence"] * SECOND_US
+    late = opened.sterling[first >> 1] & (opened.payments.booked_at[first >> 1] >= _instant(begins) + silence)
+    parties = {
+        (opened.payee if entry & 1 else opened.payer)[entry >> 1].as_py(): party
+        for entry, party in zip(first[late].tolist(), there[late].tolist(), strict=True)
+    }
+    if not parties:
+        return earlier
+    wanted = pc.field("account_number").isin([name[-8:] for name in parties]) & (pc.field("currency") == "GBP")
+    columns = ["sort_code", "account_number", "booking_date"]
+    days = run.lake.table(ACCOUNT_DAILY).to_pyarrow_dataset().to_table(columns, filter=wanted & (pc.field("booking_date") < begins))
+    for row in days.group_by(["sort_code", "account_number"]).aggregate([("booking_date", "max")]).to_pylist():
+        party = parties.get(f"{row['sort_code']}-{row['account_number']}")
+        if party is not None:
+            earlier[party] = _instant(row["booking_date_max"] + timedelta(days=1)) - 1
+    return earlier
+
+
+def _instant(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * DAY_US
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ FILE_BITS = 32
 
 @dataclass(frozen=True)
 class SilverFile:
-    """A file of silver in the window that scoring looks at; ``number`` is its place there."""
+    """A file of silver; ``number`` is its place among all."""
 
     number: int
     path: str  # below the table
@@ -217,10 +217,11 @@ def _instants(rows: pa.Table) -> Int64s:
     return np.asarray(rows["booked_at"].cast(pa.int64()).to_numpy())
 
 
-def files(lake: Lake, new_runs: frozenset[str], first: date | None) -> list[SilverFile]:
-    """The files of silver from a day on, all if None, by day and name; new are those that one of these runs wrote."""
+def files(lake: Lake, new_runs: frozenset[str]) -> list[SilverFile]:
+    """The files of silver by day and name; new are those that one of these runs wrote."""
     actions = pa.table(lake.table(SILVER).get_add_actions(flatten=True)).select(["path", "partition.booking_date", "num_records"])
     rows = sorted(zip(*(column.to_pylist() for column in actions.columns), strict=True), key=lambda row: (str(row[1]), row[0]))
-    found = [(path, date.fromisoformat(str(day)), count) for path, day, count in rows]
-    kept = [one for one in found if first is None or one[1] >= first]
-    return [SilverFile(number, *one, any(f"part-{run_id}" in one[0] for run_id in new_runs)) for number, one in enumerate(kept)]
+    return [
+        SilverFile(number, path, date.fromisoformat(str(day)), count, any(f"part-{run_id}" in path for run_id in new_runs))
+        for number, (path, day, count) in enumerate(rows)
+    ]

@@ -76,6 +76,7 @@ class _Scoring:
     new_runs: frozenset[str] = frozenset()
     silver: dict[str, Held] = field(default_factory=dict)  # what silver holds of each of them
     files: list[SilverFile] = field(default_factory=list)  # in the window
+    begins: date | None = None  # the window's first day, if the lake has days before it
     sorted: list[Sorted] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     parts: list[ScoredPart] = field(default_factory=list)
@@ -107,7 +108,8 @@ def _prepare(day: _Scoring) -> Publication:
 def _news(day: _Scoring) -> None:
     """Which accounts the new payments touch, and how far back their past matters."""
     run = day.run
-    new = [file for file in histories.files(run.lake, day.new_runs, None) if file.new]
+    every = histories.files(run.lake, day.new_runs)
+    new = [file for file in every if file.new]
     if not new and day.new_runs:
         raise LakeNotFound(f"silver has no payment of the runs {', '.join(sorted(day.new_runs))}, which loaded some; restore the table")
     with day.attempt.stages.stage("news", len(new)) as watch:
@@ -116,7 +118,9 @@ def _news(day: _Scoring) -> None:
         held.add(day.silver, one.held)
     histories.keep_touched(run, histories.merged([one.touched for one in found]))
     if new:
-        day.files = histories.files(run.lake, day.new_runs, min(file.booking_date for file in new) - _WINDOW)
+        first = min(file.booking_date for file in new) - _WINDOW
+        day.files = [file for file in every if file.booking_date >= first]
+        day.begins = first if len(day.files) < len(every) else None
 
 
 def _sort(day: _Scoring) -> None:
@@ -139,7 +143,7 @@ def _look_back(day: _Scoring) -> None:
     for one in day.sorted:
         for shard, path in one.pieces.items():
             pieces.setdefault(shard, []).append(path)
-    shards = [Shard(number, tuple(sorted(paths))) for number, paths in sorted(pieces.items())]
+    shards = [Shard(number, tuple(sorted(paths)), day.begins) for number, paths in sorted(pieces.items())]
     new = min((file.booking_date for file in day.files if file.new), default=day.run.started_at.date())
     begins = facts.first_day(day.run, new)
     network = Network(tuple(file for file in day.files if file.booking_date >= begins), day.new_runs)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from app.features import payments as payments_of_features
 from app.features.payments import UNKNOWN, Int32s, Int64s, Payments, payments
+from app.features.timeline import NEVER
 from app.jit import kernel
 
 Mask = npt.NDArray[np.bool_]
@@ -33,6 +34,7 @@ class Book:
     country: pa.StringArray  # of the counterparty
     sterling: Mask
     own: Mask  # of each party: it is an account of this bank, for payments were booked on it
+    earlier: Int64s  # of each party: when it last paid or was paid before the book begins (µs since 1970), or NEVER, as far as is known
 
 
 def book(silver: pa.Table) -> Book:
@@ -44,7 +46,8 @@ def book(silver: pa.Table) -> Book:
     booked = np.where(leaving, ordered.payer, ordered.payee)
     own = np.zeros(ordered.parties, dtype=np.bool_)
     own[booked[booked != UNKNOWN]] = True
-    return Book(ordered, order, transaction_id, payer, payee, country, pc.equal(currency, "GBP").to_numpy(zero_copy_only=False), own)
+    sterling = pc.equal(currency, "GBP").to_numpy(zero_copy_only=False)
+    return Book(ordered, order, transaction_id, payer, payee, country, sterling, own, np.full(ordered.parties, NEVER))
 
 
 @dataclass(frozen=True)

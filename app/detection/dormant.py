@@ -9,6 +9,7 @@ import numpy as np
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, both_sides
 from app.detection.money import pounds
+from app.features.timeline import NEVER
 
 NAME: Final = "dormant"
 
@@ -16,13 +17,16 @@ NAME: Final = "dormant"
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
     """``least_sum`` pence or more, in and out together, within ``window`` seconds from the first payment after ``silence`` seconds or more.
 
-    An account that has no payment before is new, not dormant. Sterling only.
+    An account that has no payment before, in the book or ``earlier``, is new, not dormant. Sterling only.
     """
     seen = both_sides(book, book.sterling)
     places = np.arange(len(seen.rows))
     silent = np.zeros(len(places), dtype=np.int64)
     same = seen.party[1:] == seen.party[:-1]
     silent[1:][same] = np.diff(seen.booked_at)[same]
+    first = np.concatenate([np.ones(min(len(places), 1), dtype=np.bool_), ~same])
+    first &= book.earlier[seen.party] != NEVER
+    silent[first] = seen.booked_at[first] - book.earlier[seen.party[first]]
     wakes = silent >= max(thresholds["silence"] * SECOND_US, 1)
     woke = np.maximum.accumulate(np.where(wakes, places, -1)) if len(places) else places
     awake = woke >= 0

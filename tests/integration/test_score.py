@@ -189,6 +189,18 @@ def test_models_raise_no_alerts_of_the_time_before_they_were_trained(whole: Path
     assert min(row["fired_at"].isoformat() for row in models_own) >= card.trained["from"]
 
 
+def test_an_account_that_wakes_after_a_year_is_known_to_be_dormant_and_not_new(tmp_path: Path) -> None:
+    def paid(number: int, day: str, account: str, pounds: str) -> Record:
+        return record(number, timestamp=f"{day}T10:00:00Z", account_number=account, amount=pounds, channel="")
+
+    long_ago = [paid(1, "2024-11-01", "10000001", "-5.00"), paid(2, "2024-12-01", "10000001", "7.00")]
+    today = [paid(3, "2026-03-02", "10000001", "-6000.00"), paid(4, "2026-03-02", "10000002", "-6000.00")]
+    lake, _ = lake_of(tmp_path, [long_ago, today])
+    (alert,) = [row for row in rows(lake, ALERTS) if row["scenario"] == "dormant"]
+    assert (alert["account"], alert["evidence"]) == ("990001-10000001", ["T000003"])
+    assert "after 455 days without a payment" in alert["sentence"]
+
+
 def test_without_a_champion_there_is_no_score(tmp_path: Path) -> None:
     write_csv(tmp_path / "landing/a.csv", payments(5))
     load(tmp_path / "landing", tmp_path / "lake")
