@@ -107,8 +107,9 @@ def _pass_through(p: Scored, _: float) -> str:
 
 def _counterparty(p: Scored, _: float) -> str:
     paid = p.facts[timeline.PAYER_PAID_PAYEE]
-    before = "not" if paid == 0 else "once" if paid == 1 else f"{paid:,} times"
-    return f"The payer has {before} paid this payee in the 180 days before."
+    if paid == 0:
+        return "The payer has not paid this payee in the 180 days before."
+    return f"The payer has paid this payee {'once' if paid == 1 else f'{paid:,} times'} in the 180 days before."
 
 
 def _time_of_day(p: Scored, _: float) -> str:
