@@ -62,6 +62,7 @@ def train(
         Path | None, typer.Option(help="Analysts' labels, as for evaluate; without it those of `leofric feedback import`.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed and the same lake make the same models.")] = 1,
+    sample: Annotated[int | None, typer.Option(min=2, help="Learn from at most so many payments, chosen by the seed.")] = None,
     as_json: JsonOption = False,
     storage_option: StorageOption = None,
 ) -> None:
@@ -75,7 +76,7 @@ def train(
     opened = lake_at(lake, storage_option)
     read = read_feedback(opened) if labels is None else read_labels(labels)
     with report.progress(errors) as observer:
-        cards = run(opened, read, seed, observer, datetime.now(UTC), getuser(), read_settings())
+        cards = run(opened, read, seed, observer, datetime.now(UTC), getuser(), read_settings(), sample)
     if as_json:
         print_json([asdict(card) for card in cards])
         return

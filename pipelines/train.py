@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from app.compliance import signature
 from app.errors import UsageError
 from app.features import feature_set, outcomes
@@ -41,17 +43,30 @@ class _Making:
     settings: Settings
 
 
-def train(lake: Lake, labels: LabelFile | None, seed: int, observer: Observer, now: datetime, who: str, settings: Settings) -> list[Card]:
-    """Train an isolation forest, and a ranker if the labels known by then are of both kinds; both are challengers until one is promoted."""
+def train(
+    lake: Lake,
+    labels: LabelFile | None,
+    seed: int,
+    observer: Observer,
+    now: datetime,
+    who: str,
+    settings: Settings,
+    most: int | None = None,
+) -> list[Card]:
+    """Train an isolation forest, and a ranker if the labels known by then are of both kinds; both are challengers until one is promoted.
+
+    Each learns from at most ``most`` payments, all if None, chosen by the seed.
+    """
     past = read_past(lake, labels, observer)
     split = past.split(HOLDOUT)
     if int(split.train.sum()) < 2:
         raise UsageError("the lake has too few payments to train on; load more days with `leofric run`")
-    learnt = split.train & past.known(split.at(HOLDOUT))
+    trained = _sample(split.train, most, seed)
+    learnt = _sample(split.train & past.known(split.at(HOLDOUT)), most, seed)
     trains_ranker = past.of_both_kinds(learnt)
     observer.begun("train", 1 + trains_ranker)
     models: list[tuple[Model, dict[str, Any], Mask]] = [
-        (isolation_forest.fit(past.vectors[split.train], seed), asdict(ForestSettings()), split.train)
+        (isolation_forest.fit(past.vectors[trained], seed), asdict(ForestSettings()), trained)
     ]
     observer.advanced("train")
     if trains_ranker:
@@ -60,6 +75,16 @@ def train(lake: Lake, labels: LabelFile | None, seed: int, observer: Observer, n
     observer.ended("train")
     making = _Making(lake, seed, now, who, settings)
     return [_register(making, past, split, model, parameters, used) for model, parameters, used in models]
+
+
+def _sample(rows: Mask, most: int | None, seed: int) -> Mask:
+    """At most so many of these payments."""
+    places = np.flatnonzero(rows)
+    if most is None or len(places) <= most:
+        return rows
+    chosen = np.zeros(len(rows), dtype=np.bool_)
+    chosen[np.random.default_rng(seed).choice(places, most, replace=False)] = True
+    return chosen
 
 
 def _profile(model: Model, past: Past, trained: Mask, measured: Mask) -> Profile:

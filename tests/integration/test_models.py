@@ -36,6 +36,11 @@ def trained(past: Path, seed: int, *words: object) -> list[dict[str, Any]]:
     return list(json.loads(ran.stdout))
 
 
+def test_a_sample_is_learnt_from_and_said(past: Path) -> None:
+    forest, ranker = trained(past, 1, "--labels", past / "labels.csv", "--sample", 300)
+    assert (forest["trained"]["payments"], ranker["trained"]["payments"]) == (300, 300)
+
+
 def test_a_model_is_trained_measured_promoted_and_rolled_back(past: Path) -> None:
     lake = past / "lake"
     forest, ranker = trained(past, 1, "--labels", past / "labels.csv")

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from app.contracts.lake import ALERTS, BANDS, DRIFT_DAILY, SCORES, SILVER
 from app.errors import UsageError
+from app.features import feature_set
 from app.lake import delta
 from app.settings import Settings
 from models import archive
@@ -208,6 +209,33 @@ def test_without_a_champion_there_is_no_score(tmp_path: Path) -> None:
         scored(tmp_path / "lake")
     ran = CliRunner().invoke(cli.app, ["score", "--lake", str(tmp_path / "nowhere")])
     assert (ran.exit_code, "there is no lake" in ran.stderr) == (1, True)
+
+
+def test_features_are_listed_and_written_as_models_take_them(whole: Path, tmp_path: Path) -> None:
+    listed = json.loads(CliRunner().invoke(cli.app, ["features", "--json"]).stdout)
+    assert [feature["name"] for feature in listed][: feature_set.COUNT] == list(feature_set.NAMES)
+    output = tmp_path / "features.parquet"
+    assert CliRunner().invoke(cli.app, ["features", "--lake", str(whole), "--output", str(output)]).exit_code == 0
+    written = pq.read_table(output)
+    past = read_past(opened(whole), None, Silent())
+    assert written["transaction_id"].to_pylist() == past.transaction_ids.to_pylist()
+    assert np.array_equal(np.stack([written[name].to_numpy() for name in feature_set.NAMES], axis=1), past.vectors)
+    assert CliRunner().invoke(cli.app, ["features", "--lake", str(whole)]).exit_code == 2
+    assert CliRunner().invoke(cli.app, ["features", "--lake", str(whole), "--output", str(tmp_path / "no/where")]).exit_code == 2
+
+
+def test_alerts_are_held_against_labels(whole: Path, tmp_path: Path) -> None:
+    alerts = rows(whole, ALERTS)
+    cycles = {one for row in alerts if row["scenario"] == "cycle" for one in row["evidence"]}
+    ids = sorted(row["transaction_id"] for row in rows(whole, SILVER))
+    lines = [f"{one},{int(one in cycles)},{'ring' if one in cycles else ''}" for one in ids]
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(["transaction_id,is_suspicious,typology", *lines]) + "\n")
+    found = json.loads(CliRunner().invoke(cli.app, ["alerts", "compare", "--lake", str(whole), "--labels", str(labels), "--json"]).stdout)
+    (ring,) = found["typologies"]
+    assert (ring["typology"], ring["payments"], ring["in an alert"]) == ("ring", len(cycles), len(cycles))
+    of_cycles = next(row for row in found["scenarios"] if row["scenario"] == "cycle")
+    assert of_cycles["alerts"] == of_cycles["with a suspicious payment"] == sum(row["scenario"] == "cycle" for row in alerts)
 
 
 def test_an_alert_is_listed_and_shown_with_its_payments(whole: Path) -> None:
