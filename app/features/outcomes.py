@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from app.features.feature_set import Feature
 from app.features.payments import DAY_US, Int64s, Payments
-from app.features.timeline import HORIZON_US
+from app.features.timeline import HORIZON_US, UNASKED
 from app.features.vector import Vectors
 from app.jit import inlined, kernel
 
@@ -52,7 +52,7 @@ def judged_before(payments: Payments, labels: Labels) -> Int64s:
     np.maximum.at(of_transfer, payments.stands_for, labels)
     counts = np.zeros((len(payments), COUNT), dtype=np.int64)
     entries, begins = payments.timelines()
-    _walk(payments.booked_at, of_transfer, entries, begins, counts)
+    tell(payments.booked_at, of_transfer, entries, begins, np.arange(len(payments)), counts)
     return np.asarray(counts[payments.stands_for])
 
 
@@ -63,7 +63,8 @@ def of_counts(counts: Int64s) -> Vectors:
 
 
 @kernel
-def _walk(booked_at: Int64s, labels: Labels, entries: Int64s, begins: Int64s, counts: Int64s) -> None:
+def tell(booked_at: Int64s, labels: Labels, entries: Int64s, begins: Int64s, asked: Int64s, counts: Int64s) -> None:
+    """Walk through each party's entries, and write the counts of the rows that are ``asked`` for, as ``timeline.tell`` does."""
     for party in range(begins.size - 1):
         known = begins[party]  # the first entry whose label is not known yet
         forgotten = begins[party]  # the first entry within the horizon
@@ -80,10 +81,13 @@ def _walk(booked_at: Int64s, labels: Labels, entries: Int64s, begins: Int64s, co
                     labels[entries[forgotten] >> 1], entries[forgotten] & 1, -1, out_bad, in_bad, out_judged, in_judged
                 )
                 forgotten += 1
-            counts[row, 2 * side] = out_bad
-            counts[row, 2 * side + 1] = in_bad
-            counts[row, 4 + 2 * side] = out_judged
-            counts[row, 4 + 2 * side + 1] = in_judged
+            if asked[row] == UNASKED:
+                continue
+            told = counts[asked[row]]
+            told[2 * side] = out_bad
+            told[2 * side + 1] = in_bad
+            told[4 + 2 * side] = out_judged
+            told[4 + 2 * side + 1] = in_judged
 
 
 @inlined

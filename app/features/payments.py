@@ -46,13 +46,17 @@ class Payments:
 
         Second legs are left out.
         """
-        rows = np.flatnonzero(self.stands_for == np.arange(len(self)))
-        begins = np.zeros(self.parties + 1, dtype=np.int64)
-        _count(self.payer, self.payee, rows, begins)
-        np.cumsum(begins, out=begins)
-        entries = np.empty(int(begins[-1]), dtype=np.int64)
-        _scatter(self.payer, self.payee, rows, begins[:-1].copy(), entries)
-        return entries, begins
+        return entries_of(self.payer, self.payee, np.flatnonzero(self.stands_for == np.arange(len(self))), self.parties)
+
+
+def entries_of(payer: Int32s, payee: Int32s, rows: Int64s, parties: int) -> tuple[Int64s, Int64s]:
+    """The entries of these rows by party, in their order, and where each party's begin."""
+    begins = np.zeros(parties + 1, dtype=np.int64)
+    _count(payer, payee, rows, begins)
+    np.cumsum(begins, out=begins)
+    entries = np.empty(int(begins[-1]), dtype=np.int64)
+    _scatter(payer, payee, rows, begins[:-1].copy(), entries)
+    return entries, begins
 
 
 def payments(silver: pa.Table) -> tuple[Payments, Int64s]:
@@ -61,10 +65,10 @@ def payments(silver: pa.Table) -> tuple[Payments, Int64s]:
     identifiers = silver["transaction_id"].combine_chunks()
     order = in_order(booked_at, lambda places: identifiers.take(pa.array(places)))
     signed = silver["amount_minor"].to_numpy()[order]
-    payer, payee, parties = _parties(silver)
+    payer, payee, parties = numbered(silver)
     booked_at, payer, payee = booked_at[order], payer[order], payee[order]
     amount = np.abs(signed)
-    return Payments(booked_at, amount, payer, payee, legs(booked_at, signed, payer, payee), parties), order
+    return Payments(booked_at, amount, payer, payee, legs(booked_at, signed, payer, payee), len(parties)), order
 
 
 def in_order(booked_at: Int64s, ids: Callable[[Int64s], pa.Array]) -> Int64s:
@@ -81,8 +85,8 @@ def in_order(booked_at: Int64s, ids: Callable[[Int64s], pa.Array]) -> Int64s:
     return order
 
 
-def _parties(silver: pa.Table) -> tuple[Int32s, Int32s, int]:
-    """Payer and payee as numbers: equal for the same account in the same currency. A payment to oneself has no payee."""
+def numbered(silver: pa.Table) -> tuple[Int32s, Int32s, pa.StringArray]:
+    """Payer and payee as numbers, and the parties by number, as ``party`` names them. A payment to oneself has no payee."""
     rows = silver.num_rows
     currency = silver["currency"]
     both = pa.chunked_array([*silver["payer"].chunks, *silver["payee"].chunks], pa.string())
@@ -90,7 +94,12 @@ def _parties(silver: pa.Table) -> tuple[Int32s, Int32s, int]:
     encoded = keys.combine_chunks().dictionary_encode()
     numbers = pc.fill_null(encoded.indices, UNKNOWN).to_numpy()
     payer, payee = numbers[:rows], numbers[rows:]
-    return payer, np.where(payee == payer, np.int32(UNKNOWN), payee), len(encoded.dictionary)
+    return payer, np.where(payee == payer, np.int32(UNKNOWN), payee), encoded.dictionary
+
+
+def party(account: str, currency: str) -> str:
+    """What the account in one currency is called here."""
+    return f"{account} {currency}"
 
 
 def legs(booked_at: Int64s, signed: Int64s, payer: Int32s, payee: Int32s) -> Int64s:
@@ -102,12 +111,13 @@ def legs(booked_at: Int64s, signed: Int64s, payer: Int32s, payee: Int32s) -> Int
     """
     stands_for = np.arange(len(booked_at))
     order = np.lexsort((stands_for, np.abs(signed), payee, payer))
-    _pair(order, booked_at, signed, payer, payee, np.empty(len(order), dtype=np.int64), stands_for)
+    pair(order, booked_at, signed, payer, payee, np.empty(len(order), dtype=np.int64), stands_for)
     return stands_for
 
 
 @kernel
-def _pair(order: Int64s, booked_at: Int64s, signed: Int64s, payer: Int32s, payee: Int32s, waiting: Int64s, stands_for: Int64s) -> None:
+def pair(order: Int64s, booked_at: Int64s, signed: Int64s, payer: Int32s, payee: Int32s, waiting: Int64s, stands_for: Int64s) -> None:
+    """Find second legs among rows in ``order``: by payer, payee and amount, then by time; ``waiting`` is as long as that."""
     head = tail = 0  # of the rows in ``waiting`` whose second leg may still come: all of one sign, or they would have met
     for place in range(order.size):
         row = order[place]

@@ -50,11 +50,12 @@ FACTS: Final = 25
     PAYEE_IN_SQUARES,
 ) = range(FACTS)
 
-_Values = tuple[Int64s, Int64s, Int64s]  # booked_at, amount, its logarithm
-_Sides = tuple[Int32s, Int32s]  # payer, payee
-_State = tuple[Int64s, Int64s, Int64s, Int64s]
+Values = tuple[Int64s, Int64s, Int64s]  # booked_at, amount, its logarithm
+Sides = tuple[Int32s, Int32s]  # payer, payee
+State = tuple[Int64s, Int64s, Int64s, Int64s]
 
-_UNASKED: Final = -1  # the place of a row whose facts nobody wants
+UNASKED: Final = -1
+"""The place of a row whose facts nobody wants."""
 _OUT, _IN = 0, 1
 _1H, _24H, _7D, _30D, _ALL = range(5)
 _WINDOWS: Final = 5
@@ -82,21 +83,21 @@ def look_back(payments: Payments, wanted: Int64s | None = None) -> Int64s:
     """
     entries, begins = payments.timelines()
     asked = payments.stands_for if wanted is None else payments.stands_for[wanted]
-    place = np.full(len(payments), _UNASKED, dtype=np.int64)
+    place = np.full(len(payments), UNASKED, dtype=np.int64)
     place[asked] = 0
     told = np.flatnonzero(place == 0)
     place[told] = np.arange(len(told))
     facts = nothing(len(told))
-    logs = np.empty(len(payments), dtype=np.int64)
-    _logs(payments.amount, logs)
-    _pass(
-        (payments.booked_at, payments.amount, logs),
+    log = np.empty(len(payments), dtype=np.int64)
+    logs(payments.amount, log)
+    tell(
+        (payments.booked_at, payments.amount, log),
         (payments.payer, payments.payee),
         entries,
         begins,
         place,
         np.zeros((3, payments.parties), dtype=np.int32),
-        _state(),
+        state(),
         facts,
     )
     return facts[place[asked]]
@@ -109,7 +110,8 @@ def log_units(amount: int) -> int:
 
 
 @kernel
-def _logs(amount: Int64s, out: Int64s) -> None:
+def logs(amount: Int64s, out: Int64s) -> None:
+    """``log_units`` of each amount."""
     for i in range(amount.size):
         out[i] = log_units(amount[i])
 
@@ -119,20 +121,25 @@ def _logs(amount: Int64s, out: Int64s) -> None:
 _DISTINCT, _LOGS, _SQUARES, _LAST = range(4)
 
 
-def _state() -> _State:
+def state() -> State:
+    """What ``tell`` works in."""
     begun = np.zeros(_WINDOWS, dtype=np.int64)
     count, total = (np.zeros((2, _WINDOWS), dtype=np.int64) for _ in range(2))
     return begun, count, total, np.zeros((2, 4), dtype=np.int64)
 
 
 @kernel
-def _pass(
-    values: _Values, sides: _Sides, entries: Int64s, begins: Int64s, asked: Int64s, met: npt.NDArray[np.int32], state: _State, facts: Int64s
+def tell(
+    values: Values, sides: Sides, entries: Int64s, begins: Int64s, asked: Int64s, met: npt.NDArray[np.int32], state: State, facts: Int64s
 ) -> None:
+    """Walk through each party's entries, and write the facts of the rows that are ``asked`` for (by row its place in ``facts``).
+
+    ``met`` has a column for each party, all zero, and is so again in the end.
+    """
     begun, count, total, more = state
     for party in range(begins.size - 1):
         begin, end = begins[party], begins[party + 1]
-        while begin < end and asked[entries[end - 1] >> 1] == _UNASKED:
+        while begin < end and asked[entries[end - 1] >> 1] == UNASKED:
             end -= 1  # what comes after the last one asked for changes nothing
         if begin == end:
             continue
@@ -143,7 +150,7 @@ def _pass(
         more[:, _LAST] = NEVER
         for place in range(begin, end):
             row, direction = entries[place] >> 1, entries[place] & 1
-            if asked[row] != _UNASKED:
+            if asked[row] != UNASKED:
                 for window in range(_WINDOWS):
                     while begun[window] < place and values[0][row] - values[0][entries[begun[window]] >> 1] > _WINDOWS_US[window]:
                         _forget(entries[begun[window]], window, values, sides, met, state)
@@ -162,7 +169,7 @@ def _pass(
 
 
 @inlined
-def _remember(entry: int, values: _Values, sides: _Sides, met: npt.NDArray[np.int32], state: _State) -> None:
+def _remember(entry: int, values: Values, sides: Sides, met: npt.NDArray[np.int32], state: State) -> None:
     """Take a payment into every window."""
     _, count, total, more = state
     row, direction = entry >> 1, entry & 1
@@ -181,7 +188,7 @@ def _remember(entry: int, values: _Values, sides: _Sides, met: npt.NDArray[np.in
 
 
 @inlined
-def _forget(entry: int, window: int, values: _Values, sides: _Sides, met: npt.NDArray[np.int32], state: _State) -> None:
+def _forget(entry: int, window: int, values: Values, sides: Sides, met: npt.NDArray[np.int32], state: State) -> None:
     """Let a payment fall out of one window."""
     _, count, total, more = state
     row, direction = entry >> 1, entry & 1
@@ -204,7 +211,7 @@ def _since(now: int, then: int) -> int:
 
 
 @inlined
-def _tell_of_payer(facts: Int64s, now: int, oldest: int, payee: int, met: npt.NDArray[np.int32], state: _State) -> None:
+def _tell_of_payer(facts: Int64s, now: int, oldest: int, payee: int, met: npt.NDArray[np.int32], state: State) -> None:
     _, count, total, more = state
     facts[PAYER_OUT_1H] = count[_OUT, _1H]
     facts[PAYER_OUT_24H] = count[_OUT, _24H]
@@ -225,7 +232,7 @@ def _tell_of_payer(facts: Int64s, now: int, oldest: int, payee: int, met: npt.ND
 
 
 @inlined
-def _tell_of_payee(facts: Int64s, now: int, oldest: int, state: _State) -> None:
+def _tell_of_payee(facts: Int64s, now: int, oldest: int, state: State) -> None:
     _, count, total, more = state
     facts[PAYEE_IN_24H] = count[_IN, _24H]
     facts[PAYEE_IN_7D] = count[_IN, _7D]

@@ -8,6 +8,7 @@ KEYS = f"{OWN}/keys"
 MODULUS = f"{OWN}/reference/modulus"
 MODELS = f"{OWN}/models"
 DECISIONS = f"{OWN}/champions"
+API_KEYS = f"{OWN}/api_keys"
 KEPT_FILES = "bronze/files"
 
 
@@ -34,3 +35,8 @@ def model(model_id: str, ending: str) -> str:
 def decision(number: int) -> str:
     """A decision on the champion."""
     return f"{DECISIONS}/{number:08d}.json"
+
+
+def api_key(name: str) -> str:
+    """What is kept of a key to the scoring service: never the key itself."""
+    return f"{API_KEYS}/{name}.json"

@@ -8,13 +8,13 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
-from app.features.histories import Histories, Payment
+from app.features.histories import Arrivals, Histories
 from app.features.payments import Payments, payments
 from app.features.timeline import HORIZON_US
-from app.features.vector import vectors
+from app.features.vector import of_facts, vectors
 from tests.bench.main import say
 from tests.bench.timing import rounds_of
-from tests.support.payments import DAY, HOUR, silver
+from tests.support.payments import DAY, HOUR, Payment, arrivals, silver
 
 _WINDOWS = (HOUR, DAY, 7 * DAY, 30 * DAY, HORIZON_US)
 
@@ -37,15 +37,22 @@ def stream(count: int, accounts: int, hubs: int) -> list[Payment]:
 
 
 def parity(count: int) -> None:
-    """One million payments through both callers."""
+    """One million payments through both callers, the online one taking them one at a time."""
     taken = stream(count, count // 40, 20)
+    every = arrivals(taken)
+    one_by_one = [
+        Arrivals(every.silver.slice(i, 1), every.id_high[i : i + 1], every.id_low[i : i + 1], every.content[i : i + 1])
+        for i in range(count)
+    ]
+    amount = np.array([[abs(payment.amount_minor)] for payment in taken])
     begun = perf_counter()
     ordered, rows = payments(silver(taken))
     batch = vectors(ordered)
     between = perf_counter()
     online, different = Histories(), 0
     for row, expected in zip(rows.tolist(), batch, strict=True):
-        different += online.take(taken[row]).tobytes() != expected.tobytes()
+        told = online.take(one_by_one[row])
+        different += of_facts(told.booked_at, amount[row], told.facts).tobytes() != expected.tobytes()
     ended = perf_counter()
     say(f"parity: {count:,} payments, {different} differ between batch and online")
     rate = count / (ended - between)

@@ -1,35 +1,115 @@
 """What a batch gives and what the online path gives are the same to the bit."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 from hypothesis import given
+from hypothesis import strategies as st
 
-from app.features import feature_set
-from app.features.histories import Histories, Payment
+from app.features import feature_set, outcomes, timeline, vector
+from app.features.histories import CONFLICT, NEW, SAME, Histories
+from app.features.outcomes import CLEARED, SUSPICIOUS, UNLABELLED
 from app.features.payments import payments
-from app.features.vector import Vectors, vectors
-from tests.support.payments import silver, streams
+from app.features.vector import Vectors
+from tests.support.payments import Payment, arrivals, silver, streams, taken
 
 
-def batch(stream: list[Payment]) -> dict[str, Vectors]:
+def batch(stream: Sequence[Payment]) -> dict[str, Vectors]:
     ordered, rows = payments(silver(stream))
-    return {stream[row].transaction_id: vector for row, vector in zip(rows.tolist(), vectors(ordered), strict=True)}
+    return {stream[row].transaction_id: vector for row, vector in zip(rows.tolist(), vector.vectors(ordered), strict=True)}
 
 
 @given(streams(60))
 def test_a_stream_in_order_gives_the_batch_bit_for_bit(stream: list[Payment]) -> None:
     whole, online = batch(stream), Histories()
     for payment in sorted(stream, key=lambda p: (p.booked_at, p.transaction_id)):
-        assert online.take(payment).tobytes() == whole[payment.transaction_id].tobytes()
+        assert taken(online, [payment]).tobytes() == whole[payment.transaction_id].tobytes()
 
 
 @given(streams(25))
 def test_each_arrival_gives_what_a_batch_of_all_that_arrived_gives(stream: list[Payment]) -> None:
     online = Histories()
     for arrived, payment in enumerate(stream, 1):
-        assert online.take(payment).tobytes() == batch(stream[:arrived])[payment.transaction_id].tobytes()
+        found = taken(online, [payment])
+        assert found.tobytes() == batch(stream[:arrived])[payment.transaction_id].tobytes()
+
+
+@given(streams(40), st.data())
+def test_payments_taken_many_at_a_time_are_told_what_they_are_told_one_by_one(stream: list[Payment], data: st.DataObject) -> None:
+    single, several = Histories(), Histories()
+    cut = data.draw(st.integers(0, len(stream)))
+    several.load(arrivals(stream[:cut]))
+    single.load(arrivals(stream[:cut]))
+    rest = stream[cut:]
+    at_once = several.take(arrivals(rest))
+    for place, payment in enumerate(rest):
+        alone = single.take(arrivals([payment]))
+        assert alone.facts.tobytes() == at_once.facts[place : place + 1].tobytes()
+        assert alone.booked_at[0] == at_once.booked_at[place]
+
+
+@given(streams(30), st.data())
+def test_in_the_end_every_payment_is_told_what_a_batch_of_all_tells_it(stream: list[Payment], data: st.DataObject) -> None:
+    online, cut = Histories(), data.draw(st.integers(0, len(stream)))
+    online.load(arrivals(stream[:cut]))
+    online.take(arrivals(stream[cut:]))
+    judged = {p.transaction_id: data.draw(st.sampled_from([SUSPICIOUS, CLEARED, UNLABELLED])) for p in stream}
+    every = arrivals(stream)
+    online.judge(every.id_high, every.id_low, np.array([judged[p.transaction_id] for p in stream], np.int8))
+    again = online.take(every)
+    assert (again.status == SAME).all()
+    assert len(online) == len(stream)
+    ordered, rows = payments(silver(stream))
+    labels = np.array([judged[stream[row].transaction_id] for row in rows.tolist()], dtype=np.int8)
+    assert again.facts[rows].tobytes() == timeline.look_back(ordered).tobytes()
+    assert again.judged[rows].tobytes() == outcomes.judged_before(ordered, labels).tobytes()
+    told = online.told(again.row)
+    assert told.facts.tobytes() == again.facts.tobytes()
+
+
+def test_an_id_that_comes_with_another_content_is_a_conflict_and_changes_nothing() -> None:
+    online = Histories()
+    first, other = Payment("1", 5, -100, "GBP", "A", "B"), Payment("1", 5, -101, "GBP", "A", "B")
+    told = online.take(arrivals([first, other, first]))
+    assert told.status.tolist() == [NEW, CONFLICT, SAME]
+    assert len(online) == 1
+
+
+def test_the_payments_around_one_are_those_of_its_accounts_up_to_it() -> None:
+    online = Histories()
+    stream = [
+        Payment("1", 1, -1, "GBP", "A", "B"),
+        Payment("2", 2, 2, "GBP", "C", "B"),
+        Payment("3", 3, -3, "EUR", "A", "B"),
+        Payment("4", 3, -4, "GBP", "C", None),
+        Payment("5", 5, -5, "GBP", "A", "C"),
+        Payment("6", 5, -6, "GBP", "A", "B"),
+    ]
+    rows = online.take(arrivals(stream)).row
+    found = online.around(int(rows[4]))
+    assert found.equals(silver([stream[0], stream[1], stream[3], stream[4]]))
+    assert online.own(int(rows[4])) == (True, True)
 
 
 def test_a_first_payment_of_unknown_parties_has_every_feature() -> None:
-    vector = Histories().take(Payment("1", 0, -100, "GBP", None, None))
-    assert vector.shape == (feature_set.COUNT,)
-    assert np.isfinite(vector).all()
+    payment = Payment("1", 0, -100, "GBP", None, None)
+    found = taken(Histories(), [payment])
+    assert found.shape == (1, feature_set.COUNT)
+    assert np.isfinite(found).all()
+
+
+def many(count: int) -> list[Payment]:
+    generator = np.random.default_rng(3)
+    accounts = generator.integers(0, 50, (count, 2)).tolist()
+    return [Payment(f"T{i}", i * 1000, -int(i % 977), "GBP", f"A{a}", f"A{b}") for i, (a, b) in enumerate(accounts)]
+
+
+def test_thousands_of_payments_make_every_array_grow() -> None:
+    online, stream = Histories(), many(5_000)
+    found: list[npt.NDArray[np.float64]] = []
+    for begin in range(0, len(stream), 700):
+        part = stream[begin : begin + 700]
+        found.append(taken(online, part))
+    whole = batch(stream)
+    assert np.concatenate(found).tobytes() == np.stack([whole[p.transaction_id] for p in stream]).tobytes()

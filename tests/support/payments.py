@@ -2,16 +2,49 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from app.features import timeline
-from app.features.histories import Payment
+from app import fingerprints
+from app.features import timeline, vector
+from app.features.histories import Arrivals, Histories
+from app.features.vector import Vectors
 
 HOUR = 3_600 * 1_000_000
 DAY = 24 * HOUR
+
+
+@dataclass(frozen=True)
+class Payment:
+    """One accepted payment, with the parties as silver writes them; None where the feed names none."""
+
+    transaction_id: str
+    booked_at: int  # µs since 1970, UTC
+    amount_minor: int  # signed
+    currency: str
+    payer: str | None
+    payee: str | None
+
+
+def arrivals(payments: Sequence[Payment]) -> Arrivals:
+    """The payments as histories take them in; their content is all that they say."""
+    rows = silver(payments)
+    nothing = pa.array([""] * len(payments), pa.string())
+    texts = {"sort_code": rows["payer"], "account_number": rows["payee"], "currency": rows["currency"]}
+    others = ("counterparty_sort_code", "counterparty_account", "counterparty_iban", "channel", "country", "description")
+    typed = pa.table({n: rows[n] for n in ("transaction_id", "booked_at", "amount_minor")} | texts | dict.fromkeys(others, nothing))
+    prints = fingerprints.fingerprints(typed, bytes(16))
+    return Arrivals(rows, prints.id_high, prints.id_low, prints.content)
+
+
+def taken(online: Histories, payments: Sequence[Payment]) -> Vectors:
+    """The features of payments that histories take in."""
+    told = online.take(arrivals(payments))
+    return vector.of_facts(told.booked_at, np.array([abs(p.amount_minor) for p in payments], dtype=np.int64), told.facts)
 
 
 def silver(payments: Sequence[Payment]) -> pa.Table:

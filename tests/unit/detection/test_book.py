@@ -3,8 +3,7 @@ from hypothesis import strategies as st
 
 from app.detection.book import book, instant, side
 from app.detection.money import pounds
-from app.features.histories import Payment
-from tests.support.payments import DAY, HOUR, silver, streams
+from tests.support.payments import DAY, HOUR, Payment, silver, streams
 
 
 @given(streams(), st.sampled_from([0, 1, HOUR, DAY, 30 * DAY]), st.booleans())

@@ -13,8 +13,7 @@ from app.detection.book import SECOND_US, book
 from app.detection.pack import SCENARIOS, find_all
 from app.detection.thresholds import in_force, thresholds
 from app.errors import UsageError
-from app.features.histories import Payment
-from tests.support.payments import DAY, HOUR, silver
+from tests.support.payments import DAY, HOUR, Payment, silver
 
 TODAY = date(2026, 11, 24)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from app.features import feature_set, outcomes
-from app.features.histories import Histories, Payment
+from app.features.histories import Histories
 from app.features.payments import payments
 from app.features.vector import vectors
-from tests.support.payments import DAY, HOUR, silver
+from tests.support.payments import DAY, HOUR, Payment, arrivals, silver, taken
 
 
 def test_every_feature_has_a_name_of_its_own_and_a_meaning() -> None:
@@ -33,9 +33,10 @@ def test_the_version_changes_with_what_the_numbers_mean() -> None:
 
 def test_the_numbers_are_those_that_the_names_say() -> None:
     online = Histories()
-    online.take(Payment("1", 0, -10_000, "GBP", "A", "B"))
-    online.take(Payment("2", DAY, 30_000, "GBP", "C", "A"))
-    found = dict(zip(feature_set.NAMES, online.take(Payment("3", DAY + 6 * HOUR, -15_000, "GBP", "A", "D")).tolist(), strict=True))
+    online.take(arrivals([Payment("1", 0, -10_000, "GBP", "A", "B")]))
+    online.take(arrivals([Payment("2", DAY, 30_000, "GBP", "C", "A")]))
+    (third,) = taken(online, [Payment("3", DAY + 6 * HOUR, -15_000, "GBP", "A", "D")])
+    found = dict(zip(feature_set.NAMES, third.tolist(), strict=True))
     expected = {
         "log_amount": np.log1p(15_000), "hour_sin": 1.0, "hour_cos": 0.0, "payer_out_1h": 0.0, "payer_out_24h": 0.0,
         "payer_out_30d": np.log(2), "payer_out_sum_24h": 0.0, "payer_out_sum_30d": np.log1p(10_000), "payer_payees_7d": np.log(2),
@@ -51,8 +52,8 @@ def test_an_amount_far_from_the_usual_deviates_and_a_short_history_says_little()
     def deviation(history: int) -> float:
         online = Histories()
         for number in range(history):
-            online.take(Payment(f"{number:03d}", number, -1_000, "GBP", "A", "B"))
-        return float(online.take(Payment("z", 1_000, -100_000, "GBP", "A", "B"))[feature_set.NAMES.index("payer_amount_z")])
+            online.take(arrivals([Payment(f"{number:03d}", number, -1_000, "GBP", "A", "B")]))
+        return float(taken(online, [Payment("z", 1_000, -100_000, "GBP", "A", "B")])[0, feature_set.NAMES.index("payer_amount_z")])
 
     assert deviation(1) == 0.0
     assert 0 < deviation(2) < deviation(20) < deviation(200)

@@ -3,11 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.features.histories import Payment
 from app.features.outcomes import CLEARED, DELAY_US, NAMES, SUSPICIOUS, UNLABELLED, outcomes
 from app.features.payments import payments
 from app.features.timeline import HORIZON_US
-from tests.support.payments import DAY, silver, streams
+from tests.support.payments import DAY, Payment, silver, streams
 
 
 def found(stream: list[Payment], labels: list[int]) -> list[dict[str, float]]:

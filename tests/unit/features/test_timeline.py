@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.features import timeline
-from app.features.histories import Payment
 from app.features.payments import payments
-from tests.support.payments import DAY, HOUR, facts_told_plainly, silver, streams
+from tests.support.payments import DAY, HOUR, Payment, facts_told_plainly, silver, streams
 
 
 @given(streams())

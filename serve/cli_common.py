@@ -1,0 +1,56 @@
+"""What the service's commands share: options, and errors as sentences. ``pipelines`` has its own: neither knows the other."""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, ParamSpec
+
+import typer
+
+from app.errors import LeofricError, UsageError
+
+if TYPE_CHECKING:
+    from app.lake.lake import Lake
+
+FAILED, WRONG_USAGE = 1, 2
+
+LakeOption = Annotated[str, typer.Option("--lake", help="The lake: a local folder, or s3://bucket/prefix.")]
+StorageOption = Annotated[
+    list[str] | None,
+    typer.Option("--storage-option", help="NAME=VALUE for S3, such as AWS_ENDPOINT_URL=…; repeatable. The environment is read too."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
+
+Parameters = ParamSpec("Parameters")
+
+
+def reports_errors(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Turn an error that Leofric raised on purpose into a sentence and an exit code."""
+
+    @wraps(command)
+    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except LeofricError as error:
+            typer.secho(f"leofric: {error}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(WRONG_USAGE if isinstance(error, UsageError) else FAILED) from None
+
+    return wrapped
+
+
+def lake_at(root: str, options: list[str] | None) -> "Lake":
+    """The lake at an address that a user gave; LakeNotFound if there is none, UsageError for an option without =."""
+    from app.lake.lake import open_lake
+    from app.lake.storage import Storage
+
+    pairs = [option.partition("=") for option in options or []]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise UsageError(f"--storage-option {name}: write it as NAME=VALUE")
+    return open_lake(Storage(root.removeprefix("file://"), {name: value for name, _, value in pairs}))
+
+
+def print_json(document: object) -> None:
+    """One JSON document to stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

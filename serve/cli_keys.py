@@ -1,0 +1,68 @@
+"""The commands of whoever gives out keys to the scoring service."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from getpass import getuser
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serve.access import Scope
+from serve.cli_common import JsonOption, LakeOption, StorageOption, lake_at, print_json, reports_errors
+
+if TYPE_CHECKING:
+    from serve.keys import StoredKey
+
+keys = typer.Typer(help="API keys of the scoring service: who may call it, and for what.", no_args_is_help=True)
+
+
+@keys.command("create")
+@reports_errors
+def create_key(
+    name: Annotated[str, typer.Option(help="Who will use it, such as payments; it is in the logs.")],
+    scope: Annotated[list[Scope], typer.Option(help="What it may be used for; repeatable.")],
+    lake: LakeOption,
+    storage_option: StorageOption = None,
+) -> None:
+    """Make a key, and print it: the lake keeps a hash of it only, so it is shown this once."""
+    from serve.keys import create
+
+    text = create(lake_at(lake, storage_option), name, scope, getuser(), datetime.now(UTC))
+    typer.echo(text)
+    typer.echo(
+        f"This is the only time that the key {name} is shown: keep it in a secret store. Send it as Authorization: Bearer …", err=True
+    )
+
+
+@keys.command("list")
+@reports_errors
+def list_keys(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
+    """List every key, the revoked ones too."""
+    from serve.keys import listed
+
+    found = listed(lake_at(lake, storage_option))
+    if as_json:
+        print_json([{name: value for name, value in asdict(key).items() if name != "hash"} for key in found])
+        return
+    for key in found:
+        typer.echo(_line(key))
+    if not found:
+        typer.echo("The lake has no keys; `leofric keys create` makes one.", err=True)
+
+
+@keys.command("revoke")
+@reports_errors
+def revoke_key(
+    name: Annotated[str, typer.Option(help="The key's name.")],
+    lake: LakeOption,
+    storage_option: StorageOption = None,
+) -> None:
+    """Make a key invalid for ever."""
+    from serve.keys import revoke
+
+    typer.echo(_line(revoke(lake_at(lake, storage_option), name, getuser(), datetime.now(UTC))))
+
+
+def _line(key: "StoredKey") -> str:
+    state = "valid" if key.revoked_at is None else f"revoked {key.revoked_at} by {key.revoked_by}"
+    return f"{key.name}: {', '.join(key.scopes)}; created {key.created_at} by {key.created_by}; {state}"
