@@ -102,7 +102,8 @@ def run(
     Exit codes: 0 done (quarantined records are normal), 1 a file was rejected or the totals do not reconcile, 2 wrong usage.
     """
     from app.settings import read_settings
-    from pipelines import champions, executor, plan, report, session
+    from models import champions
+    from pipelines import executor, plan, report, session
     from pipelines.run import run as execute
     from pipelines.score import score
 

@@ -15,9 +15,9 @@ from app.features.payments import DAY_US
 from app.lake import registry
 from app.lake.lake import Lake
 from models import archive, evaluation, isolation_forest, supervised
+from models.champions import read_model
 from models.evaluation import TEST, Mask, Metrics
 from models.trees import Scores
-from pipelines.champions import read_model
 from pipelines.labels import LabelFile
 from pipelines.past import Past, read_past
 from pipelines.progress import Observer

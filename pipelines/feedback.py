@@ -13,6 +13,7 @@ from app.compliance import certificate as certificates
 from app.contracts.lake import FEEDBACK, SILVER
 from app.lake import delta
 from app.lake.delta import Change
+from app.lake.feedback import last_decisions
 from app.lake.lake import Lake, open_lake
 from app.lake.storage import Storage
 from app.settings import Settings
@@ -102,12 +103,9 @@ def _certificate(begun: Attempt, counts: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_feedback(lake: Lake) -> LabelFile | None:
     """The last decision about each payment that was decided about; None if there is none."""
-    rows = lake.table(FEEDBACK).to_pyarrow_table().sort_by([("sequence", "descending")])
-    if not rows.num_rows:
+    last = last_decisions(lake)
+    if not last.num_rows:
         return None
-    # The first row of each payment is its last decision.
-    first = np.unique(rows["transaction_id"].combine_chunks().dictionary_encode().indices.to_numpy(), return_index=True)[1]
-    last = rows.take(pa.array(np.sort(first)))
     ids, typology = (last[name].combine_chunks() for name in ("transaction_id", "typology"))
     return LabelFile("the lake's feedback", ids, last["is_suspicious"].to_numpy(), typology)
 

@@ -10,7 +10,7 @@ from app.features import feature_set
 from app.lake import registry
 from app.lake.lake import Lake
 from app.lake.registry import Card, Decision
-from pipelines.champions import read_model
+from models.champions import read_model
 
 PROMOTE, ROLLBACK = "promote", "rollback"
 _GATED = ("average_precision", "recall_at_1pct_fpr")

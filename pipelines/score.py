@@ -24,9 +24,10 @@ from app.lake.delta import StagedFile
 from app.lake.lake import open_lake
 from app.lake.storage import Storage
 from app.settings import Settings
-from pipelines import alerts, champions, drift, facts, gold, held, histories, publish, scores
+from models import champions
+from models.champions import Champions
+from pipelines import alerts, drift, facts, gold, held, histories, publish, scores
 from pipelines.attempt import Attempt, attempt
-from pipelines.champions import Champions
 from pipelines.executor import Executor
 from pipelines.facts import Network, Shard, Told
 from pipelines.held import NOTHING, Held

@@ -15,10 +15,10 @@ from app.features import feature_set
 from app.features.payments import Int64s
 from app.lake import delta
 from app.lake.delta import StagedFile
+from models import champions
+from models.champions import Champions
 from models.verdicts import Detectors, Known, Verdicts, band_names
-from pipelines import champions
 from pipelines.boundary import guard
-from pipelines.champions import Champions
 from pipelines.facts import Facts, Told, gather
 from pipelines.histories import Mask, SilverFile, read
 from pipelines.work import Run

@@ -19,11 +19,11 @@ from app.lake.registry import Card
 from app.settings import Settings
 from models import archive, evaluation, isolation_forest, supervised
 from models.archive import Model
+from models.champions import key_in, read_model
 from models.evaluation import Mask, Split
 from models.isolation_forest import ForestSettings
 from models.profile import Profile, profile
 from models.supervised import RankerSettings
-from pipelines.champions import key_in, read_model
 from pipelines.labels import LabelFile
 from pipelines.past import Past, read_past
 from pipelines.progress import Observer

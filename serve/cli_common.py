@@ -44,11 +44,16 @@ def lake_at(root: str, options: list[str] | None) -> "Lake":
     from app.lake.lake import open_lake
     from app.lake.storage import Storage
 
+    return open_lake(Storage(root.removeprefix("file://"), storage_options(options)))
+
+
+def storage_options(options: list[str] | None) -> dict[str, str]:
+    """NAME=VALUE texts as a dictionary; UsageError for one without =."""
     pairs = [option.partition("=") for option in options or []]
     for name, equals, _ in pairs:
         if not equals:
             raise UsageError(f"--storage-option {name}: write it as NAME=VALUE")
-    return open_lake(Storage(root.removeprefix("file://"), {name: value for name, _, value in pairs}))
+    return {name: value for name, _, value in pairs}
 
 
 def print_json(document: object) -> None:

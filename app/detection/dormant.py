@@ -9,9 +9,21 @@ import numpy as np
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, both_sides
 from app.detection.money import pounds
-from app.features.timeline import NEVER
+from app.detection.sight import Sight
+from app.features.timeline import HORIZON_US, NEVER, PAYEE_AGE, PAYER_AGE
 
 NAME: Final = "dormant"
+
+
+def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:
+    """Whether a payment could complete it: all that is known of one of its accounts may be of the day on which it wakes."""
+    if not sight.sterling:
+        return False
+    if thresholds["silence"] * SECOND_US < HORIZON_US:
+        return True
+    ages = ((sight.payer_is_own, sight.facts[PAYER_AGE]), (sight.payee_is_own, sight.facts[PAYEE_AGE]))
+    window = thresholds["window"] * SECOND_US
+    return any(own and (age == NEVER or age <= window or age >= HORIZON_US) for own, age in ages)
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

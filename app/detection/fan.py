@@ -6,6 +6,7 @@ from typing import Final
 
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, side
+from app.detection.sight import Sight
 
 FAN_IN: Final = "fan_in"
 FAN_OUT: Final = "fan_out"
@@ -19,6 +20,16 @@ def find_in(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
 def find_out(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
     """At least ``parties`` different payees of an account within ``window`` seconds."""
     return _find(book, thresholds, f"{FAN_OUT}_payees", "different accounts were paid by this one", paying=True)
+
+
+def possible_in(sight: Sight, thresholds: Mapping[str, int]) -> bool:
+    """Whether a payment could complete it."""
+    return sight.payee_is_own and sight.payers(thresholds["window"]) + 1 >= thresholds["parties"]
+
+
+def possible_out(sight: Sight, thresholds: Mapping[str, int]) -> bool:
+    """Whether a payment could complete it."""
+    return sight.payer_is_own and sight.payees(thresholds["window"]) + 1 >= thresholds["parties"]
 
 
 def _find(book: Book, thresholds: Mapping[str, int], reason: str, what: str, *, paying: bool) -> list[Alert]:

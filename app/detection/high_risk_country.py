@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -12,12 +13,23 @@ import pyarrow.compute as pc
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, Mask, both_sides, windows
 from app.detection.money import pounds
+from app.detection.sight import Sight
 from app.features.payments import DAY_US, Int32s, Int64s
 from app.reference.high_risk_countries import high_risk_countries
 
 NAME: Final = "high_risk_country"
 
 _EPOCH: Final = date(1970, 1, 1)
+
+
+def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:  # noqa: ARG001 (its thresholds are of what is not known)
+    """Whether a payment could complete it."""
+    return sight.sterling and sight.country in _countries()
+
+
+@cache
+def _countries() -> frozenset[str]:
+    return frozenset(one.country for one in high_risk_countries())
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

@@ -9,10 +9,18 @@ import numpy as np
 from app.detection.alert import Alert, alerts
 from app.detection.book import Book, side
 from app.detection.money import pounds
+from app.detection.sight import Sight
 from app.features.payments import UNKNOWN, Int32s, Int64s
+from app.features.timeline import PAYER_PAID_PAYEE
 from app.jit import kernel
 
 NAME: Final = "new_payee"
+
+
+def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:
+    """Whether a payment could complete it."""
+    new = sight.facts[PAYER_PAID_PAYEE] == 0
+    return sight.payer_is_own and sight.sterling and new and sight.amount >= thresholds["least_amount"]
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

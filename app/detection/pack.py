@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import pyarrow as pa
 
 from app.detection import cycle, dormant, fan, high_risk_country, new_payee, pass_through, round_amounts, structuring, velocity
 from app.detection.alert import Alert
 from app.detection.book import Book
+from app.detection.sight import Sight
 from app.detection.thresholds import in_force
 
 
@@ -23,20 +25,21 @@ class Scenario:
     name: str
     find: Callable[[Book, Mapping[str, int]], list[Alert]]
     tested_on: str
+    possible: Callable[[Sight, Mapping[str, int]], bool] | None = None  # the guard; None: follows money through other accounts
     relevant: Callable[[pa.Table, Mapping[str, int]], pa.Table] | None = None
 
 
 SCENARIOS = (
-    Scenario(velocity.NAME, velocity.find, "the sample bank"),
-    Scenario(structuring.NAME, structuring.find, "the sample bank"),
-    Scenario(pass_through.NAME, pass_through.find, "the sample bank"),
-    Scenario(dormant.NAME, dormant.find, "the sample bank, with a silence of four days"),
-    Scenario(fan.FAN_IN, fan.find_in, "the sample bank"),
-    Scenario(fan.FAN_OUT, fan.find_out, "the sample bank"),
-    Scenario(cycle.NAME, cycle.find, "the sample bank", cycle.relevant),
-    Scenario(round_amounts.NAME, round_amounts.find, "the sample bank"),
-    Scenario(high_risk_country.NAME, high_risk_country.find, "the sample bank"),
-    Scenario(new_payee.NAME, new_payee.find, "the sample bank"),
+    Scenario(velocity.NAME, velocity.find, "the sample bank", velocity.possible),
+    Scenario(structuring.NAME, structuring.find, "the sample bank", structuring.possible),
+    Scenario(pass_through.NAME, pass_through.find, "the sample bank", pass_through.possible),
+    Scenario(dormant.NAME, dormant.find, "the sample bank, with a silence of four days", dormant.possible),
+    Scenario(fan.FAN_IN, fan.find_in, "the sample bank", fan.possible_in),
+    Scenario(fan.FAN_OUT, fan.find_out, "the sample bank", fan.possible_out),
+    Scenario(cycle.NAME, cycle.find, "the sample bank", relevant=cycle.relevant),
+    Scenario(round_amounts.NAME, round_amounts.find, "the sample bank", round_amounts.possible),
+    Scenario(high_risk_country.NAME, high_risk_country.find, "the sample bank", high_risk_country.possible),
+    Scenario(new_payee.NAME, new_payee.find, "the sample bank", new_payee.possible),
 )
 
 
@@ -48,3 +51,13 @@ OF_ACCOUNTS = tuple(scenario for scenario in SCENARIOS if scenario.relevant is N
 def find_all(book: Book, on: date, scenarios: Sequence[Scenario] = SCENARIOS) -> dict[str, list[Alert]]:
     """The alerts of some scenarios, by the thresholds that are in force on a day."""
     return {scenario.name: scenario.find(book, in_force(scenario.name, on)) for scenario in scenarios}
+
+
+def possible(sight: Sight, on: date) -> list[Scenario]:
+    """The scenarios of accounts that a payment could complete, by their guards; most payments complete none."""
+    return [scenario for scenario, guard, thresholds in _guards(on) if guard(sight, thresholds)]
+
+
+@lru_cache(maxsize=4)
+def _guards(on: date) -> list[tuple[Scenario, Callable[[Sight, Mapping[str, int]], bool], Mapping[str, int]]]:
+    return [(one, one.possible, in_force(one.name, on)) for one in OF_ACCOUNTS if one.possible is not None]

@@ -9,8 +9,14 @@ import numpy as np
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, side
 from app.detection.money import pounds
+from app.detection.sight import Sight
 
 NAME: Final = "pass_through"
+
+
+def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:
+    """Whether a payment could complete it."""
+    return sight.payer_is_own and sight.sterling and sight.received_sum(thresholds["window"]) >= thresholds["least_sum"]
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

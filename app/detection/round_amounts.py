@@ -9,8 +9,15 @@ import numpy as np
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, side
 from app.detection.money import pounds
+from app.detection.sight import Sight
 
 NAME: Final = "round_amounts"
+
+
+def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:
+    """Whether a payment could complete it."""
+    even = sight.sterling and sight.amount % max(thresholds["multiple"], 1) == 0 and sight.amount >= thresholds["least_amount"]
+    return even and sight.payer_is_own and sight.sent(thresholds["window"]) + 1 >= thresholds["payments"]
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

@@ -9,8 +9,16 @@ import numpy as np
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, side
 from app.detection.money import pounds
+from app.detection.sight import Sight
 
 NAME: Final = "velocity"
+
+
+def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:
+    """Whether a payment could complete it."""
+    window = thresholds["window"]
+    many = sight.sent(window) + 1 > thresholds["payments"]
+    return sight.payer_is_own and (many or (sight.sterling and sight.sent_sum(window) + sight.amount > thresholds["sum"]))
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

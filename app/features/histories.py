@@ -36,6 +36,11 @@ class Arrivals:
     id_low: Words
     content: Words
 
+    def cut(self, begin: int, end: int) -> "Arrivals":
+        """Some of them."""
+        words = (column[begin:end] for column in (self.id_high, self.id_low, self.content))
+        return Arrivals(self.silver.slice(begin, end - begin), *words)
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -123,7 +128,7 @@ class Histories:
         """Take in payments that nobody asks about; gives how many of them were new."""
         if not self.count:
             return self._load_first(arrivals)
-        return int((self.take(arrivals, tell=False).status == NEW).sum())
+        return int(np.count_nonzero(self.take(arrivals, tell=False).status == NEW))
 
     def take(self, arrivals: Arrivals, *, tell: bool = True) -> Taken:
         """Take in payments, one after the other; each is told what lies before it, by all that came until then. Late ones are welcome.
@@ -167,12 +172,16 @@ class Histories:
         mine.judged[: self.count] = UNLABELLED
         np.maximum.at(mine.judged, mine.stands_for[: self.count], mine.label[: self.count])
         self._labels = bool(there.any())
-        return int(there.sum())
+        return int(np.count_nonzero(there))
 
     def own(self, row: int) -> tuple[bool, bool]:
         """Whether the payer, and whether the payee, of a payment is an account of this bank: payments were booked on it."""
         payer, payee = (side[row] != UNKNOWN and bool(self._stretches.own[side[row]]) for side in (self._rows.payer, self._rows.payee))
         return payer, payee
+
+    def stands_for_itself(self, row: int) -> bool:
+        """Whether a payment is not the second leg of another."""
+        return bool(self._rows.stands_for[row] == row)
 
     def around(self, row: int) -> pa.Table:
         """The payments of both accounts of a payment, up to it, as rows of silver: what scenarios look at."""
@@ -292,7 +301,7 @@ class Histories:
         self._longest = int(sizes.max(initial=0))
         nobody = np.zeros(0, dtype=np.int32)
         self._make_room(0, 0, nobody, nobody)
-        return count
+        return int(count)
 
 
 def _untold(status: Int64s, row: Int64s) -> Taken:

@@ -152,7 +152,7 @@ class _Digits(str):
     __slots__ = ()
 
 
-class _Pairs(list[tuple[str, object]]):
+class Pairs(list[tuple[str, object]]):
     """A JSON object as it stands."""
 
 
@@ -167,15 +167,25 @@ def read_line(raw: bytes) -> Line | str:
     if b"\0" in raw:
         return "nul"
     try:
-        found = json.loads(raw.decode(), object_pairs_hook=_Pairs, parse_float=_Digits, parse_int=_Digits, parse_constant=_constant)
+        found = read_json(raw)
     except UnicodeDecodeError:
         return "encoding"
     except (ValueError, RecursionError):
         return "json_syntax"
-    return _values(found) if isinstance(found, _Pairs) else "json_not_object"
+    return record_of(found)
 
 
-def _values(pairs: _Pairs) -> Line | str:
+def read_json(raw: bytes) -> object:
+    """JSON for ``record_of``: numbers keep their digits, objects every key, as often as it comes. ValueError if it is none."""
+    return json.loads(raw.decode(), object_pairs_hook=Pairs, parse_float=_Digits, parse_int=_Digits, parse_constant=_constant)
+
+
+def record_of(found: object) -> Line | str:
+    """What ``read_json`` gave, as a record: its twelve values, or the code of its fault."""
+    return _values(found) if isinstance(found, Pairs) else "json_not_object"
+
+
+def _values(pairs: Pairs) -> Line | str:
     keys = [key for key, _ in pairs]
     if len(set(keys)) < len(keys):
         return "json_key_duplicate"

@@ -12,9 +12,9 @@ from app.compliance import signature
 from app.errors import ModelError, UsageError
 from app.lake import layout, registry
 from app.settings import Settings
-from models import archive
+from models import archive, champions
 from models.isolation_forest import IsolationForest
-from pipelines import champions, models, score, train
+from pipelines import models, score, train
 from pipelines.executor import InProcess
 from pipelines.progress import Silent
 from tests.support.champion import NOW, forest, put_into_use

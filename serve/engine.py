@@ -1,0 +1,205 @@
+"""What the service says of records: the batch's functions over a few rows. Knows no HTTP, no Ray, no clock."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from app import fingerprints
+from app.contracts.landing import SCHEMA
+from app.contracts.reasons import REASONS
+from app.detection import book, pack
+from app.detection.sight import Sight
+from app.detection.unusual import Scored
+from app.features import feature_set
+from app.features.histories import CONFLICT, NEW, SAME, Arrivals, Histories, Taken
+from app.features.payments import Int64s
+from app.features.timeline import HORIZON_US
+from app.readers.ndjson import Line
+from app.reference.modulus import WeightTable
+from app.validation import modulus
+from app.validation.transaction import Validated, validate
+from models.champions import Champions
+from models.verdicts import Detectors, Known, Verdicts, band_names
+
+MOST_ANSWERS: Final = 200_000
+"""So many answers are kept for those who ask again; an older one is made anew, from the same histories."""
+
+_BY_CODE: Final = {reason.code: reason for reason in REASONS}
+_CONFLICT: Final = "transaction_id_conflict"
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class InUse:
+    """The models that answer now."""
+
+    champions: Champions
+    detectors: Detectors
+
+
+@dataclass(frozen=True)
+class Decided:
+    """An answer; ``recorded`` if it is of a record that has to be put down in the journal."""
+
+    answer: Answer
+    recorded: bool
+
+
+class Engine:
+    """Validates, looks back, scores. One thread at a time."""
+
+    def __init__(self, histories: Histories, key: bytes, weights: WeightTable | None, begins_us: int | None, thresholds_on: date) -> None:
+        self.histories = histories
+        self.in_use: InUse | None = None
+        self.weights = weights
+        self.thresholds_on = thresholds_on
+        self._key = key
+        self._begins_us = begins_us
+        """When what is known begins, if the lake has payments before."""
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self.late = 0
+
+    def validate(self, records: Sequence[Line]) -> list[Answer]:
+        """What is wrong with each record, as the batch would say; nothing is put down."""
+        validated = self._validated(records)
+        return [
+            {
+                "transaction_id": record[0],
+                "valid": not validated.rejected[row],
+                "reasons": _reasons(validated, row),
+                "account_check": _check(validated.account_checks[row]),
+                "counterparty_check": _check(validated.counterparty_checks[row]),
+            }
+            for row, record in enumerate(records)
+        ]
+
+    def score(self, records: Sequence[Line]) -> list[Decided]:
+        """Score each record, one after the other, and take it into the histories; one that is not valid is refused with its reasons."""
+        if self.in_use is None:
+            raise RuntimeError("no model is in use")
+        validated = self._validated(records)
+        accepted = np.flatnonzero(~validated.rejected)
+        typed = validated.typed if len(accepted) == len(records) else validated.typed.take(pa.array(accepted))
+        prints = fingerprints.fingerprints(typed, self._key)
+        taken = self.histories.take(Arrivals(typed, prints.id_high, prints.id_low, prints.content))
+        decided: list[Decided | None] = [None] * len(records)
+        for row in np.flatnonzero(validated.rejected).tolist():
+            decided[row] = Decided(_refused(records[row][0], _reasons(validated, row)), recorded=True)
+        scored = self._score(validated, accepted, typed, taken)
+        for row, answer in zip(accepted.tolist(), scored, strict=True):
+            decided[row] = answer
+        return [one for one in decided if one is not None]
+
+    def load(self, records: Sequence[Line]) -> int:
+        """Take in records that were answered before; gives how many of them the histories did not have."""
+        validated = self._validated(records)
+        typed = validated.typed.filter(pa.array(~validated.rejected))
+        prints = fingerprints.fingerprints(typed, self._key)
+        return self.histories.load(Arrivals(typed.combine_chunks(), prints.id_high, prints.id_low, prints.content))
+
+    def remember(self, transaction_id: str, answer: Answer) -> None:
+        """Keep an answer for those who ask again."""
+        self._answers[transaction_id] = answer
+        if len(self._answers) > MOST_ANSWERS:
+            self._answers.popitem(last=False)
+
+    def _validated(self, records: Sequence[Line]) -> Validated:
+        columns = [pa.array(values, pa.string()) for values in zip(*records, strict=True)]
+        return validate(pa.Table.from_arrays(columns, schema=SCHEMA), weights=self.weights)
+
+    def _score(self, validated: Validated, accepted: Int64s, typed: pa.Table, taken: Taken) -> list[Decided]:
+        ids = typed["transaction_id"].to_pylist()
+        kept = [self._answers.get(name) if status == SAME else None for name, status in zip(ids, taken.status.tolist(), strict=True)]
+        wanted = np.array([place for place, status in enumerate(taken.status.tolist()) if status != CONFLICT and kept[place] is None], int)
+        answers = dict(zip(wanted.tolist(), self._answered(validated, accepted, typed, taken, wanted), strict=True))
+        decided = []
+        for place, status in enumerate(taken.status.tolist()):
+            if status == CONFLICT:
+                decided.append(Decided(_refused(ids[place], [_reason(_CONFLICT)]), recorded=True))
+                continue
+            answer = kept[place] or self._answers.get(ids[place]) or answers[place]
+            decided.append(Decided(answer, recorded=status == NEW))
+            self.remember(ids[place], answer)
+        return decided
+
+    def _answered(self, validated: Validated, accepted: Int64s, typed: pa.Table, taken: Taken, wanted: Int64s) -> list[Answer]:
+        if self.in_use is None or not len(wanted):
+            return []
+        rows = typed.take(pa.array(wanted)) if len(wanted) < typed.num_rows else typed
+        booked_at, facts, judged = taken.booked_at[wanted], taken.facts[wanted], taken.judged[wanted]
+        known = Known(booked_at, np.abs(rows["amount_minor"].to_numpy()), rows["currency"].to_pylist(), facts, judged)
+        verdicts = self.in_use.detectors.verdicts(known)
+        return self._documents(validated, accepted[wanted], rows, taken.row[wanted], known, verdicts)
+
+    def _documents(
+        self, validated: Validated, places: Int64s, rows: pa.Table, histories: Int64s, known: Known, verdicts: Verdicts
+    ) -> list[Answer]:
+        champions = self.in_use.champions if self.in_use else None
+        bands, scores = band_names(verdicts.band), verdicts.score.tolist()
+        suspicion = [None] * len(scores) if verdicts.suspicion is None else verdicts.suspicion.tolist()
+        complete = [self._begins_us is None or at - HORIZON_US >= self._begins_us for at in known.booked_at.tolist()]
+        countries = rows["country"].to_pylist()
+        documents = []
+        for at, name in enumerate(rows["transaction_id"].to_pylist()):
+            documents.append(
+                {
+                    "transaction_id": name,
+                    "decision": "scored",
+                    "score": scores[at],
+                    "suspicion": suspicion[at],
+                    "band": bands[at],
+                    "reasons": [{"code": reason.code, "sentence": reason.sentence} for reason in verdicts.reasons[at]],
+                    "scenarios": self._scenarios(int(histories[at]), known.row(at), name, countries[at]),
+                    "warnings": _reasons(validated, int(places[at])),
+                    "history_complete": complete[at],
+                    "model_id": champions and champions.forest,
+                    "ranker_id": champions and champions.ranker,
+                    "features_version": feature_set.VERSION,
+                }
+            )
+        return documents
+
+    def _scenarios(self, row: int, sight: Scored, transaction_id: str, country: str) -> list[Answer]:
+        """The scenarios that this payment completes; those that follow money through other accounts are the batch's alone."""
+        if not self.histories.stands_for_itself(row):
+            return []
+        own = self.histories.own(row)
+        seen = Sight(sight.booked_at, sight.amount, sight.currency == "GBP", country, *own, sight.facts)
+        scenarios = pack.possible(seen, self.thresholds_on)
+        if not scenarios:
+            return []
+        found = pack.find_all(book.book(self.histories.around(row)), self.thresholds_on, scenarios)
+        return [
+            {
+                "scenario": scenario,
+                "reason": alert.reason,
+                "account": alert.account,
+                "sentence": alert.sentence,
+                "evidence": list(alert.evidence),
+            }
+            for scenario, alerts in found.items()
+            for alert in alerts
+            if alert.fired_by == transaction_id
+        ]
+
+
+def _refused(transaction_id: str | None, reasons: list[Answer]) -> Answer:
+    return {"transaction_id": transaction_id, "decision": "refused", "reasons": reasons}
+
+
+def _reason(code: str) -> Answer:
+    reason = _BY_CODE[code]
+    return {"code": code, "severity": reason.severity.value, "sentence": reason.sentence}
+
+
+def _reasons(validated: Validated, row: int) -> list[Answer]:
+    return [_reason(REASONS[number - 1].code) for codes in validated.codes if (number := int(codes[row]))]
+
+
+def _check(result: int) -> str:
+    return {modulus.VALID: "valid", modulus.INVALID: "invalid"}.get(int(result), "not_checked")

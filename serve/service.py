@@ -1,0 +1,220 @@
+"""One replica's work between a request's bytes and its answer's: who asks, what is asked, the engine, the journal. Knows no Ray."""
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any, Final
+
+from app.errors import LeofricError
+from app.lake.lake import Lake
+from app.readers.ndjson import Line
+from models import champions
+from serve import keys, oidc, requests, warm
+from serve.access import INSECURE_LOCAL, Authenticator, CannotAuthenticate, Client, Forbidden, Scope, Unauthenticated, require
+from serve.engine import Answer, Decided, Engine, InUse
+from serve.journal import Journal, line_of
+from serve.limits import Limiter
+from serve.metrics import Metrics
+from serve.problems import Problem
+from serve.settings import ServeSettings
+
+log = logging.getLogger("leofric.serve")
+
+_CHUNK: Final = 2_000
+"""So many payments that a run has loaded meanwhile are taken in before requests have their turn again."""
+
+
+@dataclass
+class _Job:
+    records: list[Line]
+    client: str
+    request_id: str
+    answers: asyncio.Future[list[Answer]]
+
+
+class Service:
+    """Everything that a replica holds. Requests that come together are worked on together, at once: nobody waits for a batch to fill."""
+
+    def __init__(self, settings: ServeSettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._settings = settings
+        self._clock = clock
+        self.metrics = Metrics()
+        self._lake: Lake = warm.open_for(settings)
+        self._journal = Journal(settings.journal_folder, clock())
+        self._engine: Engine
+        self._engine, self._seen = warm.engine_of(self._lake, settings, self._journal, clock())
+        tokens = None if settings.oidc_jwks_url is None else _tokens(settings)
+        self._authenticator = Authenticator(keys.key_ring(self._lake).client_of, tokens)
+        self._limiter = None if settings.rate_limit is None else Limiter(settings.rate_limit, settings.rate_limit_storage)
+        self._jobs: list[_Job] = []
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="follow")
+        self._show()
+
+    def client(self, authorization: str | None, scope: Scope) -> Client:
+        """Who asks; Problem if nobody known, or nobody who may."""
+        if self._settings.insecure_local:
+            return INSECURE_LOCAL
+        try:
+            client = self._authenticator.authenticate(authorization)
+            require(client, scope)
+        except Unauthenticated as error:
+            raise Problem(HTTPStatus.UNAUTHORIZED, str(error), headers={"WWW-Authenticate": "Bearer"}) from None
+        except Forbidden as error:
+            raise Problem(HTTPStatus.FORBIDDEN, str(error)) from None
+        except CannotAuthenticate as error:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": "5"}) from None
+        wait = None if self._limiter is None else self._limiter.check(client.name)
+        if wait is not None:
+            seconds = str(max(1, round(wait)))
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS, f"the rate limit is reached; ask again in {seconds} s", headers={"Retry-After": seconds}
+            )
+        return client
+
+    def validate(self, body: bytes) -> bytes:
+        """What is wrong with the records of a body."""
+        asked = requests.read(body)
+        answers = self._engine.validate(asked.records)
+        for answer in answers:
+            self._count_refused(answer["reasons"] if not answer["valid"] else [])
+        return _document(answers, many=asked.many)
+
+    async def score(self, body: bytes, client: Client, request_id: str) -> bytes:
+        """Score the records of a body; the answer is on disk when it is given."""
+        asked = requests.read(body)
+        loop = asyncio.get_running_loop()
+        job = _Job(asked.records, client.name, request_id, loop.create_future())
+        if not self._jobs:
+            loop.call_soon(self._work)
+        self._jobs.append(job)
+        return _document(await job.answers, many=asked.many)
+
+    def _work(self) -> None:
+        """Work on all that came since the loop's last turn."""
+        jobs, self._jobs = self._jobs, []
+        try:
+            decided = self._decide(jobs)
+        except Exception as error:
+            for job in jobs:
+                if not job.answers.done():
+                    job.answers.set_exception(error)
+            return
+        place = 0
+        for job in jobs:
+            mine = decided[place : place + len(job.records)]
+            place += len(job.records)
+            if not job.answers.done():
+                job.answers.set_result([one.answer for one in mine])
+
+    def _decide(self, jobs: Sequence[_Job]) -> list[Decided]:
+        records = [record for job in jobs for record in job.records]
+        callers = [job for job in jobs for _ in job.records]
+        begun = perf_counter()
+        decided = self._engine.score(records)
+        scored = perf_counter()
+        now = self._clock()
+        recorded = [place for place, one in enumerate(decided) if one.recorded]
+        self._journal.write(
+            [line_of(records[place]) for place in recorded],
+            (
+                {
+                    "transaction_id": decided[place].answer["transaction_id"],
+                    "at": now.isoformat(),
+                    "client": callers[place].client,
+                    "request_id": callers[place].request_id,
+                    "answer": decided[place].answer,
+                }
+                for place in recorded
+            ),
+            now,
+        )
+        self.metrics.stage.labels("engine").observe(scored - begun)
+        self.metrics.stage.labels("journal").observe(perf_counter() - scored)
+        self.metrics.batch.observe(len(records))
+        self._count(decided)
+        return decided
+
+    async def follow(self) -> None:
+        """Look at the lake now and then, for ever: a new champion, keys, payments that runs have loaded; close segments of the journal."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._settings.follow_seconds)
+            if self._journal.segment_age(self._clock()) >= self._settings.segment_seconds:
+                self._journal.close_segment(self._clock())
+            try:
+                await self._follow_once(loop)
+            except (LeofricError, OSError) as error:
+                log.warning("the lake could not be followed; what is known goes on to be used: %s", error)
+
+    async def _follow_once(self, loop: asyncio.AbstractEventLoop) -> None:
+        found = await loop.run_in_executor(self._reader, self._read_models)
+        if found is not None:
+            self._engine.in_use = found
+            self._seen = replace(self._seen, champions=found.champions)
+            log.info("the model %s answers now", found.champions.forest)
+        self._engine.thresholds_on = self._clock().date()
+        ring = await loop.run_in_executor(self._reader, keys.key_ring, self._lake)
+        self._authenticator = replace(self._authenticator, client_of_key=ring.client_of)
+        for path in await loop.run_in_executor(self._reader, warm.new_files, self._lake, self._seen):
+            for part in await loop.run_in_executor(self._reader, warm.read_all, self._lake, [path]):
+                for begin in range(0, part.silver.num_rows, _CHUNK):
+                    self._engine.histories.load(part.cut(begin, begin + _CHUNK))
+                    await asyncio.sleep(0)
+            self._seen = replace(self._seen, files=self._seen.files | {path})
+        self._show()
+
+    def _read_models(self) -> InUse | None:
+        found = champions.in_use(self._lake.storage)
+        if found is None or found == self._seen.champions:
+            return None
+        return warm.models_of(self._lake, self._settings.trusted_key_file)
+
+    def close(self) -> None:
+        """Close the journal; nothing is lost without it, but a run can load what is closed."""
+        self._reader.shutdown()
+        self._journal.close(self._clock())
+
+    def _count(self, decided: Sequence[Decided]) -> None:
+        bands: Counter[str] = Counter()
+        for one in decided:
+            if one.answer["decision"] == "scored":
+                bands[one.answer["band"]] += 1
+                self.metrics.scores.observe(one.answer["score"])
+                if not one.recorded:
+                    self.metrics.again.inc()
+            else:
+                self._count_refused(one.answer["reasons"])
+        for band, count in bands.items():
+            self.metrics.bands.labels(band).inc(count)
+
+    def _count_refused(self, reasons: Sequence[Answer]) -> None:
+        for reason in reasons:
+            if reason["severity"] == "reject":
+                self.metrics.refused.labels(reason["code"]).inc()
+
+    def _show(self) -> None:
+        self.metrics.payments.set(len(self._engine.histories))
+        self.metrics.accounts.set(self._engine.histories.parties)
+        self.metrics.model.clear()
+        self.metrics.model.labels("isolation_forest", self._seen.champions.forest).set(1)
+        if self._seen.champions.ranker is not None:
+            self.metrics.model.labels("supervised", self._seen.champions.ranker).set(1)
+
+
+def _tokens(settings: ServeSettings) -> Callable[[str], Client]:
+    if settings.oidc_issuer is None or settings.oidc_audience is None or settings.oidc_jwks_url is None:
+        raise AssertionError("settings_of has seen to it that all three are there")
+    issuer_keys = oidc.IssuerKeys(oidc.fetch_from(settings.oidc_jwks_url))
+    return oidc.Verifier(settings.oidc_issuer, settings.oidc_audience, issuer_keys).client_of
+
+
+def _document(answers: list[Answer], *, many: bool) -> bytes:
+    found: Any = {"transactions": answers} if many else answers[0]
+    return json.dumps(found, ensure_ascii=False).encode()
