@@ -3,7 +3,7 @@
 import sys
 from datetime import datetime
 from enum import StrEnum
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Annotated
 
@@ -288,3 +288,11 @@ app.command()(cli_models.evaluate)
 app.command()(cli_models.train)
 app.command()(cli_models.backtest)
 app.add_typer(cli_models.models, name="models")
+
+# Commands of packages that the command line does not know, the service's above all.
+for _command in entry_points(group="leofric.commands"):
+    _loaded = _command.load()
+    if isinstance(_loaded, typer.Typer):
+        app.add_typer(_loaded, name=_command.name)
+    else:
+        app.command(_command.name)(_loaded)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pipelines.score import score
 from tests.support.champion import put_into_use
 from tests.support.lake import content, load, opened
 from tests.support.landing import records, write_csv
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -33,22 +33,12 @@ ENVIRONMENT = os.environ | {
 }
 
 
-def _free_port() -> int:
-    """A port that nobody uses; Ray keeps those from 10002 to 19999 for its workers."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port >= 20000:
-            return port
-
-
 @contextmanager
 def _cluster(folder: Path) -> Iterator[str]:
     """A Ray of one machine that takes jobs; gives the address of its dashboard."""
-    dashboard = _free_port()
+    dashboard = free_port()
     words = [
-        "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1", f"--port={_free_port()}", "--dashboard-host=127.0.0.1",
+        "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1", f"--port={free_port()}", "--dashboard-host=127.0.0.1",
         f"--dashboard-port={dashboard}", f"--temp-dir={folder}", "--disable-usage-stats",
     ]  # fmt: skip
     with (folder / "log").open("w") as log:

@@ -1,0 +1,107 @@
+"""No guard holds back a payment that completes its scenario."""
+
+from datetime import date
+from unittest.mock import ANY
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.detection.book import SECOND_US, Book, book
+from app.detection.pack import OF_ACCOUNTS, Scenario, possible
+from app.detection.sight import Sight
+from app.detection.thresholds import in_force
+from app.features import timeline
+from app.features.payments import UNKNOWN
+from tests.support.payments import DAY, HOUR, Payment, silver
+
+TODAY = date(2026, 6, 1)
+NEW_YEAR = (date(2025, 1, 1) - date(1970, 1, 1)).days * DAY
+LOWER = {
+    "velocity": {"payments": 1, "sum": 90_000},
+    "structuring": {"payments": 2},
+    "pass_through": {"least_sum": 10_000},
+    "dormant": {"least_sum": 10_000},
+    "fan_in": {"parties": 2},
+    "fan_out": {"parties": 2},
+    "round_amounts": {"payments": 2},
+    "high_risk_country": {"least_sum": 10_000},
+    "new_payee": {"payments": 1, "times": 2, "least_amount": 100_000},
+}
+WINDOWS = st.sampled_from([60, 300, 3_600, 7_200, 86_400, 86_401, 604_800, 30 * 86_400, 200 * 86_400])
+
+
+def sights(opened: Book) -> dict[str, Sight]:
+    """By transaction_id, of the payments that stand for themselves."""
+    of, facts = opened.payments, timeline.look_back(opened.payments)
+
+    def own(party: int) -> bool:
+        return party != UNKNOWN and bool(opened.own[party])
+
+    return {
+        opened.transaction_id[row].as_py(): Sight(
+            int(of.booked_at[row]),
+            int(of.amount[row]),
+            bool(opened.sterling[row]),
+            opened.country[row].as_py(),
+            own(of.payer[row]),
+            own(of.payee[row]),
+            tuple(facts[row].tolist()),
+        )
+        for row in np.flatnonzero(of.stands_for == np.arange(len(of))).tolist()
+    }
+
+
+def held_back(opened: Book, scenario: Scenario, changes: dict[str, int]) -> tuple[int, list[str]]:
+    """How many alerts fire, and those payments that fire one though the guard says that they cannot."""
+    thresholds = in_force(scenario.name, TODAY, changes)
+    fired = [alert.fired_by for alert in scenario.find(opened, thresholds)]
+    assert scenario.possible is not None
+    seen = sights(opened)
+    return len(fired), [name for name in fired if not scenario.possible(seen[name], thresholds)]
+
+
+amounts = st.sampled_from([-950_000, -999_900, 950_000, 100_000, -100_000, -50_000, -600_000, 600_000, -12_345])
+instants = st.one_of(
+    st.integers(0, 400 * DAY), st.sampled_from([0, 1, HOUR, DAY, 7 * DAY, 180 * DAY, 181 * DAY, 360 * DAY]), st.integers(0, HOUR)
+)
+stream = st.lists(
+    st.tuples(instants, amounts, st.sampled_from(["GBP", "GBP", "GBP", "EUR"]), *(2 * [st.sampled_from(["A", "B", "C", "D", None])])),
+    max_size=30,
+)
+
+
+@pytest.mark.parametrize("scenario", OF_ACCOUNTS, ids=lambda one: one.name)
+@given(stream, WINDOWS, st.sampled_from(["GB", "IR"]))
+def test_what_completes_a_scenario_passes_its_guard(
+    scenario: Scenario, values: list[tuple[int, int, str, str | None, str | None]], window: int, country: str
+) -> None:
+    rows = silver([Payment(f"T{i:02d}", NEW_YEAR + v[0], *v[1:]) for i, v in enumerate(values)])
+    rows = rows.set_column(rows.column_names.index("country"), "country", pa.array([country] * rows.num_rows, pa.string()))
+    changes = LOWER[scenario.name] | ({"window": window} if "window" in in_force(scenario.name, TODAY) else {})
+    assert held_back(book(rows), scenario, changes) == (ANY, [])
+
+
+@pytest.mark.parametrize("scenario", OF_ACCOUNTS, ids=lambda one: one.name)
+def test_alerts_do_fire_with_such_payments(scenario: Scenario) -> None:
+    begin = NEW_YEAR + 400 * DAY
+    values = [
+        Payment("01", NEW_YEAR, -100, "GBP", "A", "B"),
+        *(Payment(f"1{i}", begin + i * SECOND_US, 950_000, "GBP", f"S{i}", "A") for i in range(5)),
+        *(Payment(f"2{i}", begin + HOUR + i * SECOND_US, -950_000, "GBP", "A", f"P{i}") for i in range(5)),
+        Payment("31", begin + HOUR * 2, -5_000_000, "GBP", "A", "Q"),
+        Payment("32", begin + HOUR * 2, -5_000_000, "GBP", "A", "R"),
+    ]
+    rows = silver(values)
+    rows = rows.set_column(rows.column_names.index("country"), "country", pa.array(["IR"] * rows.num_rows, pa.string()))
+    fired, wrong = held_back(book(rows), scenario, LOWER[scenario.name])
+    assert fired > 0
+    assert not wrong
+
+
+def test_an_ordinary_payment_completes_nothing() -> None:
+    facts = timeline.nothing(1)[0]
+    facts[[timeline.PAYER_AGE, timeline.PAYEE_AGE]] = 90 * DAY
+    assert possible(Sight(0, 1_234, True, "GB", True, True, tuple(facts.tolist())), TODAY) == []
