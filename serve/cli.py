@@ -90,6 +90,7 @@ def _answer_directly(port: int) -> None:
         ("RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT", port),
         ("RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT", port + 1),
         ("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", _DRAINING_SECONDS),
+        ("RAY_SERVE_PORT_QUARANTINE_S", 0),  # a replica that takes the place of one that died needs its port at once
     ):
         os.environ[name] = str(value)
 

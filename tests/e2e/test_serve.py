@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def _json(data: bytes) -> Any:
 def server(lake: Path, key: str) -> Iterator[Server]:
     port = free_port()
     environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
-    words = [LEOFRIC, "serve", "--lake", lake, "--port", str(port), "--rate-limit", "100000/minute"]
+    words = [str(LEOFRIC), "serve", "--lake", str(lake), "--port", str(port), "--rate-limit", "100000/minute"]
     with (lake.parent / "serve.log").open("a") as log:
         process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
         try:
@@ -86,8 +87,8 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Week:
 
 
 def make_key(lake: Path, name: str, scope: str) -> str:
-    words = [LEOFRIC, "keys", "create", "--name", name, "--scope", scope, "--lake", lake]
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    words = [str(LEOFRIC), "keys", "create", "--name", name, "--scope", scope, "--lake", str(lake)]
+    return str(subprocess.run(words, check=True, capture_output=True, text=True).stdout).strip()
 
 
 def test_a_day_with_the_service(bank: Week) -> None:
@@ -149,30 +150,24 @@ def _refuses_what_is_wrong(running: Server, other: str, record: Record) -> None:
 
 
 def _replica_of(running: Server) -> int:
-    """The process that answers: a grandchild of ours that listens on the port."""
-    found = subprocess.run(["pgrep", "-f", "ray::ServeReplica:leofric"], check=True, capture_output=True, text=True).stdout.split()
-    mine = [int(pid) for pid in found if _session(int(pid)) is not None and str(running.port) in _listening(int(pid))]
+    """The process that answers: it listens on the port."""
+    mine = [
+        int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and str(running.port) in _listening(int(entry.name))
+    ]
     assert len(mine) == 1
     return mine[0]
-
-
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return None
 
 
 def _listening(pid: int) -> set[str]:
     """The ports on which a process listens."""
     sockets = set()
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            target = entry.readlink()
-        except OSError:
-            continue
-        if str(target).startswith("socket:["):
-            sockets.add(str(target)[8:-1])
+    try:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            target = str(entry.readlink())
+            if target.startswith("socket:["):
+                sockets.add(target[8:-1])
+    except OSError:  # not ours, or gone
+        return set()
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {str(int(line[1].rpartition(":")[2], 16)) for line in lines if line[3] == "0A" and line[9] in sockets}
 

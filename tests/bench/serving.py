@@ -1,0 +1,184 @@
+"""``make bench-serve``: the scoring endpoint on Ray Serve beside the same interface under plain uvicorn, and beside the bare function.
+
+Closed loop, by wrk (apt install wrk), with 10,000 accounts of 30 days. Every request is a payment that was not seen before.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from app.contracts.landing import NAMES
+from app.readers.ndjson import Line
+from serve import warm
+from serve.engine import Engine
+from serve.journal import Journal, line_of
+from serve.settings import settings_of
+from tests.bench.main import say
+from tests.support.ports import free_port
+
+_LEOFRIC = Path(sys.executable).parent / "leofric"
+_ACCOUNTS, _DAYS, _PAYMENTS = 10_000, 30, 300_000
+_BEGIN = datetime(2026, 5, 1, tzinfo=UTC)
+_CONCURRENCY = (1, 8, 32, 128)
+_ROUNDS, _SECONDS = 3, 4
+_LUA = """
+local number = 0
+local run = os.time() .. "-" .. tostring({}):sub(8)
+request = function()
+  number = number + 1
+  local payer, payee = (number * 7919) % 10000, (number * 104729 + 1) % 10000
+  local at = os.date("!%Y-%m-%dT%H:%M:%SZ", 1780272000 + number)
+  local body = string.format('{"transaction_id":"%s-%d","timestamp":"%s","sort_code":"070246","account_number":"%08d",' ..
+    '"counterparty_sort_code":"070246","counterparty_account":"%08d","amount":"-%d.%02d","currency":"GBP","channel":"FPS","country":"GB",' ..
+    '"description":"RENT"}', run, number, at, payer + 10000000, payee + 10000000, number % 900 + 1, number % 100)
+  return wrk.format("POST", "/v1/transactions/score", {["Content-Type"] = "application/json"}, body)
+end
+"""
+
+
+def record(number: int, at: datetime, payer: int, payee: int, pence: int) -> Line:
+    """A payment from one account of the bank to another."""
+    given = {
+        "transaction_id": f"B-{number}",
+        "timestamp": at.isoformat(),
+        "sort_code": "070246",
+        "account_number": f"{payer + 10_000_000}",
+        "counterparty_sort_code": "070246",
+        "counterparty_account": f"{payee + 10_000_000}",
+        "amount": f"-{pence // 100}.{pence % 100:02d}",
+        "currency": "GBP",
+        "channel": "FPS",
+        "country": "GB",
+        "description": "RENT",
+    }
+    return [given.get(name) for name in NAMES]
+
+
+def make_lake(folder: Path) -> Path:
+    """A lake with the accounts' month and a champion."""
+    rng = np.random.default_rng(5)
+    seconds = np.sort(rng.integers(0, _DAYS * 86_400, _PAYMENTS)).tolist()
+    sides = rng.integers(0, _ACCOUNTS, (_PAYMENTS, 2)).tolist()
+    pence = np.exp(rng.normal(8, 1.2, _PAYMENTS)).astype(int).tolist()
+    with (folder / "month.ndjson").open("wb") as file:
+        for number, (second, (payer, payee), amount) in enumerate(zip(seconds, sides, pence, strict=True)):
+            file.write(line_of(record(number, _BEGIN + timedelta(seconds=second), payer, payee, amount + 1)))
+    lake = folder / "lake"
+    for words in (
+        ["run", folder / "month.ndjson", "--lake", lake],
+        ["train", "--lake", lake],
+        ["models", "promote", "isolation_forest", "--lake", lake, "--without-gate", "--why", "a bench"],
+    ):
+        subprocess.run([_LEOFRIC, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return lake
+
+
+@contextmanager
+def _served(words: list[str | Path], port: int) -> Iterator[None]:
+    process = subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
+    )
+    try:
+        until = time.monotonic() + 120
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
+                break
+            except OSError:
+                if time.monotonic() > until or process.poll() is not None:
+                    sys.exit(f"{words[0]} does not come up")
+                time.sleep(0.2)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def _load(port: int, concurrency: int, script: Path) -> dict[str, float]:
+    """Requests a second, and p50, p95 and p99 in milliseconds."""
+    words = ["wrk", "-t1", f"-c{concurrency}", f"-d{_SECONDS}s", "--latency", "-s", str(script), f"http://127.0.0.1:{port}"]
+    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    if "Non-2xx" in text:
+        sys.exit(f"requests failed:\n{text}")
+    found = {"rate": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])}  # type: ignore[index]
+    for share in ("50%", "95%", "99%"):
+        number, unit = re.search(rf"\s{share}\s+([\d.]+)(us|ms|s)", text).groups()  # type: ignore[union-attr]
+        found[share] = float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+    return found
+
+
+def bare(lake: Path, folder: Path) -> None:
+    """The function itself: one payment, and a thousand at once; no HTTP, no journal."""
+    settings = settings_of({"lake": str(lake), "journal": folder / "bare", "insecure_local": True})
+    now = datetime.now(UTC)
+    journal = Journal(settings.journal_folder, now)
+    engine: Engine = warm.engine_of(warm.open_for(settings), settings, journal, now)[0]
+    at = _BEGIN + timedelta(days=_DAYS)
+    many = [record(10_000_000 + i, at + timedelta(seconds=i), i * 7919 % 10_000, (i * 104_729 + 1) % 10_000, i + 1) for i in range(6_000)]
+    engine.score(many[:1000])
+    one = []
+    for line in many[1000:2000]:
+        begun = time.perf_counter()
+        engine.score([line])
+        one.append(time.perf_counter() - begun)
+    thousands = []
+    for begin in range(2000, 6000, 1000):
+        begun = time.perf_counter()
+        engine.score(many[begin : begin + 1000])
+        thousands.append(time.perf_counter() - begun)
+    say(f"the bare function: one payment {median(one) * 1e3:.2f} ms; a thousand at once {median(thousands) * 1e3:.1f} ms,")
+    say(f"  {median(one) * 1000 / median(thousands):.0f} times the payments a second of one at a time")
+    journal.close(now)
+
+
+def main() -> None:
+    """Print rates, latencies and their ratios."""
+    if shutil.which("wrk") is None:
+        sys.exit("wrk makes the load: apt install wrk")
+    with tempfile.TemporaryDirectory(prefix="leofric-") as name:
+        folder = Path(name)
+        lake = make_lake(folder)
+        script = folder / "load.lua"
+        script.write_text(_LUA)
+        bare(lake, folder)
+        found: dict[tuple[str, int], list[dict[str, float]]] = {}
+        for round_ in range(_ROUNDS):
+            for who in ("uvicorn", "serve"):
+                port, journal = free_port(), folder / f"{who}-{round_}"
+                words: list[str | Path] = (
+                    [sys.executable, "-m", "tests.bench.plain", lake, journal, str(port)]
+                    if who == "uvicorn"
+                    else [_LEOFRIC, "serve", "--lake", lake, "--journal", journal, "--insecure-local", "--port", str(port)]
+                )
+                with _served(words, port):
+                    _load(port, 8, script)
+                    for concurrency in _CONCURRENCY:
+                        found.setdefault((who, concurrency), []).append(_load(port, concurrency, script))
+        for concurrency in _CONCURRENCY:
+            middle = {
+                who: {name: median(one[name] for one in found[who, concurrency]) for name in ("rate", "50%", "95%", "99%")}
+                for who in ("uvicorn", "serve")
+            }
+            for who, of in middle.items():
+                say(
+                    f"{concurrency:4d} at a time, {who:8s}{of['rate']:7.0f}/s, p50 {of['50%']:6.2f} p95 {of['95%']:6.2f} p99 {of['99%']:6.2f} ms"
+                )
+            ratio = middle["serve"]["rate"] / middle["uvicorn"]["rate"]
+            say(f"     serve has {ratio:.2f} times the rate, {middle['serve']['99%'] / middle['uvicorn']['99%']:.2f} times the p99")
+
+
+if __name__ == "__main__":
+    main()
