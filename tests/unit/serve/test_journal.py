@@ -1,0 +1,57 @@
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.contracts.landing import NAMES
+from app.errors import LakeBusy
+from serve.journal import Journal, line_of
+
+NOW = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
+
+
+def line(name: str) -> bytes:
+    return line_of([name, *[None] * (len(NAMES) - 1)])
+
+
+def names(journal: Journal) -> list[list[str]]:
+    return [[json.loads(one)["transaction_id"] for one in data.splitlines()] for data in journal.payments()]
+
+
+def test_what_is_written_is_there_when_the_segment_is_closed_and_a_run_leaves_out_what_is_open(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, NOW)
+    journal.write([line("1"), line("2")], [{"transaction_id": "1"}], NOW)
+    assert names(journal) == []
+    assert all(path.name.startswith("_") for path in (tmp_path / "payments").iterdir())
+    assert journal.segment_age(NOW + timedelta(seconds=7)) == 7.0
+    journal.close_segment(NOW)
+    journal.write([line("3")], [{"transaction_id": "3"}], NOW)
+    journal.close(NOW)
+    journal = Journal(tmp_path, NOW)
+    assert names(journal) == [["1", "2"], ["3"]]
+    assert [one["transaction_id"] for one in journal.decisions(10)] == ["3", "1"]
+    assert [one["transaction_id"] for one in journal.decisions(1)] == ["3"]
+    journal.close(NOW)
+
+
+def test_the_line_in_whose_middle_a_process_died_is_cut_off_and_the_others_are_kept(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, NOW)
+    journal.write([line("1"), line("2")], [], NOW)
+    journal._lock.close()  # as the system does when a process dies
+    open_segment = tmp_path / "payments" / "_open.ndjson"
+    open_segment.write_bytes(open_segment.read_bytes() + b'{"transaction_id": "3", "amo')
+    assert names(Journal(tmp_path, NOW)) == [["1", "2"]]
+
+
+def test_a_second_service_on_the_same_journal_is_told_so(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, NOW)
+    with pytest.raises(LakeBusy, match="another service writes the journal"):
+        Journal(tmp_path, NOW)
+    journal.close(NOW)
+    Journal(tmp_path, NOW).close(NOW)
+
+
+def test_a_segment_that_nothing_was_written_to_leaves_no_file(tmp_path: Path) -> None:
+    Journal(tmp_path, NOW).close(NOW)
+    assert list((tmp_path / "payments").iterdir()) == []
