@@ -133,6 +133,8 @@ class Payments:
         """Ray replaces a replica that raises here."""
         if _replica.following is not None and _replica.following.done():
             raise RuntimeError("the service no longer follows the lake")
+        if _replica.service is not None and _replica.service.broken is not None:
+            raise RuntimeError(_replica.service.broken)
 
     def __del__(self) -> None:
         if _replica.service is not None:

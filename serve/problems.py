@@ -9,7 +9,7 @@ from typing import Any, Final
 MEDIA_TYPE: Final = "application/problem+json"
 
 
-@dataclass
+@dataclass(eq=False)  # an exception has to be hashable
 class Problem(Exception):
     """A request that is not answered as asked; ``detail`` says what to do."""
 

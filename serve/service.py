@@ -54,6 +54,7 @@ class Service:
         self._authenticator = Authenticator(keys.key_ring(self._lake).client_of, tokens)
         self._limiter = None if settings.rate_limit is None else Limiter(settings.rate_limit, settings.rate_limit_storage)
         self._jobs: list[_Job] = []
+        self.broken: str | None = None
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="follow")
         self._show()
 
@@ -89,6 +90,8 @@ class Service:
     async def score(self, body: bytes, client: Client, request_id: str) -> bytes:
         """Score the records of a body; the answer is on disk when it is given."""
         asked = requests.read(body)
+        if self.broken is not None:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"the service is being replaced: {self.broken}", headers={"Retry-After": "10"})
         loop = asyncio.get_running_loop()
         job = _Job(asked.records, client.name, request_id, loop.create_future())
         if not self._jobs:
@@ -97,14 +100,21 @@ class Service:
         return _document(await job.answers, many=asked.many)
 
     def _work(self) -> None:
-        """Work on all that came since the loop's last turn."""
+        """Work on all that came since the loop's last turn.
+
+        After a failure the histories may have payments that the journal does not: nothing more is answered from them, and the replica is
+        replaced by one that knows what is on the disk.
+        """
         jobs, self._jobs = self._jobs, []
         try:
             decided = self._decide(jobs)
         except Exception as error:
+            log.exception("%d requests failed", len(jobs))
+            self.broken = "the journal cannot be written" if isinstance(error, OSError) else "it failed"
             for job in jobs:
                 if not job.answers.done():
-                    job.answers.set_exception(error)
+                    why = f"nothing was answered, and nothing counts: {self.broken}; ask again"
+                    job.answers.set_exception(Problem(HTTPStatus.SERVICE_UNAVAILABLE, why, headers={"Retry-After": "10"}))
             return
         place = 0
         for job in jobs:
