@@ -113,7 +113,7 @@ class Service:
             self.broken = "the journal cannot be written" if isinstance(error, OSError) else "it failed"
             for job in jobs:
                 if not job.answers.done():
-                    why = f"nothing was answered, and nothing counts: {self.broken}; ask again"
+                    why = f"there is no answer: {self.broken}; ask again, a payment counts once"
                     job.answers.set_exception(Problem(HTTPStatus.SERVICE_UNAVAILABLE, why, headers={"Retry-After": "10"}))
             return
         place = 0
