@@ -1,13 +1,14 @@
 """Which model is in use: listed, promoted past a gate, rolled back. Every decision is written down with who and why."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from app.errors import ModelError
 from app.features import feature_set
-from app.lake import registry
+from app.lake import registry, rollouts
 from app.lake.lake import Lake
 from app.lake.registry import Card, Decision
 from models.champions import read_model
@@ -112,4 +113,13 @@ def _decide(
     number = len(judged_by) + 1
     decision = Decision(number, kind, action, champion, before, why, now.isoformat(timespec="seconds"), who)
     registry.decide(lake.storage, decision)
+    _end_trial(lake, decision)
     return decision
+
+
+def _end_trial(lake: Lake, decision: Decision) -> None:
+    """A model that is the champion is not tried any more. (The service ends a trial of its champion too, should this not come to it.)"""
+    tried = rollouts.last(lake.storage)
+    if tried is not None and rollouts.goes_on(tried) and tried.model_id == decision.champion:
+        with suppress(ModelError):  # somebody has ended it just now
+            rollouts.end(lake.storage, tried, f"it is the champion now: {decision.why}", decision.at, decision.by)

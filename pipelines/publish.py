@@ -15,12 +15,12 @@ from typing import Any
 import pyarrow as pa
 
 from app.compliance import certificate as certificates
-from app.contracts.lake import RUNS, TABLES
+from app.contracts.lake import NOT_OF_RUNS, RUNS, TABLES
 from app.lake import delta, layout
 from app.lake.delta import Change, StagedFile
 from app.lake.lake import Lake
 
-_DATA_TABLES = tuple(contract for contract in TABLES if contract is not RUNS)
+_DATA_TABLES = tuple(contract for contract in TABLES if contract not in NOT_OF_RUNS)
 _MOST_RUN_FILES = 16  # every run reads all certificates: they must not lie in a file each for ever
 _STAGING, _PUBLISHING = "staging", "publishing"
 

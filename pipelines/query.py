@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import duckdb
 import pyarrow as pa
 
-from app.contracts.lake import RUNS, TABLES
+from app.contracts.lake import NOT_OF_RUNS, TABLES
 from app.contracts.table import TableContract
 from app.errors import UsageError
 from app.lake.lake import Lake
@@ -44,4 +44,4 @@ def versions(lake: Lake) -> list[tuple[TableContract, int | None]]:
     """Each table and the version at which the last run left it; None is the newest."""
     rows = publish.runs(lake)
     tables = json.loads(rows[-1]["certificate"])["tables"] if rows else {}
-    return [(contract, None if contract is RUNS else tables.get(contract.path, {}).get("version")) for contract in TABLES]
+    return [(contract, None if contract in NOT_OF_RUNS else tables.get(contract.path, {}).get("version")) for contract in TABLES]

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,7 @@ from app.reference.modulus import WeightTable
 from app.validation import modulus
 from app.validation.transaction import Validated, validate
 from models.champions import Champions
-from models.verdicts import Detectors, Known, Verdicts, band_names
+from models.verdicts import Detectors, Known, Reason, Verdicts, band_names
 
 MOST_ANSWERS: Final = 200_000
 """So many answers are kept for those who ask again; an older one is made anew, from the same histories."""
@@ -43,6 +43,31 @@ class InUse:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What is said of n payments, each by the models that answer it."""
+
+    models: list[Champions]
+    score: list[float]
+    suspicion: list[float | None]
+    band: list[str]
+    reasons: list[tuple[Reason, ...]]
+
+
+def told(models: Champions, verdicts: Verdicts) -> Told:
+    """What these models say."""
+    count = len(verdicts.score)
+    suspicion = [None] * count if verdicts.suspicion is None else verdicts.suspicion.tolist()
+    return Told([models] * count, verdicts.score.tolist(), suspicion, band_names(verdicts.band), list(verdicts.reasons))
+
+
+class Trial(Protocol):
+    """A challenger on a share of the payments (``serve.rollout``)."""
+
+    def tell(self, in_use: InUse, transaction_ids: list[str], known: Known) -> Told:
+        """What is answered about payments, by the champions or the challenger."""
+
+
+@dataclass(frozen=True)
 class Decided:
     """An answer; ``recorded`` if it is of a record that has to be put down in the journal."""
 
@@ -56,6 +81,7 @@ class Engine:
     def __init__(self, histories: Histories, key: bytes, weights: WeightTable | None, begins_us: int | None, thresholds_on: date) -> None:
         self.histories = histories
         self.in_use: InUse | None = None
+        self.trial: Trial | None = None
         self.weights = weights
         self.thresholds_on = thresholds_on
         self._key = key
@@ -133,15 +159,13 @@ class Engine:
         rows = typed.take(pa.array(wanted)) if len(wanted) < typed.num_rows else typed
         booked_at, facts, judged = taken.booked_at[wanted], taken.facts[wanted], taken.judged[wanted]
         known = Known(booked_at, np.abs(rows["amount_minor"].to_numpy()), rows["currency"].to_pylist(), facts, judged)
-        verdicts = self.in_use.detectors.verdicts(known)
-        return self._documents(validated, accepted[wanted], rows, taken.row[wanted], known, verdicts)
+        if self.trial is None:
+            said = told(self.in_use.champions, self.in_use.detectors.verdicts(known))
+        else:
+            said = self.trial.tell(self.in_use, rows["transaction_id"].to_pylist(), known)
+        return self._documents(validated, accepted[wanted], rows, taken.row[wanted], known, said)
 
-    def _documents(
-        self, validated: Validated, places: Int64s, rows: pa.Table, histories: Int64s, known: Known, verdicts: Verdicts
-    ) -> list[Answer]:
-        champions = self.in_use.champions if self.in_use else None
-        bands, scores = band_names(verdicts.band), verdicts.score.tolist()
-        suspicion = [None] * len(scores) if verdicts.suspicion is None else verdicts.suspicion.tolist()
+    def _documents(self, validated: Validated, places: Int64s, rows: pa.Table, histories: Int64s, known: Known, said: Told) -> list[Answer]:
         complete = [self._begins_us is None or at - HORIZON_US >= self._begins_us for at in known.booked_at.tolist()]
         countries = rows["country"].to_pylist()
         documents = []
@@ -150,15 +174,15 @@ class Engine:
                 {
                     "transaction_id": name,
                     "decision": "scored",
-                    "score": scores[at],
-                    "suspicion": suspicion[at],
-                    "band": bands[at],
-                    "reasons": [{"code": reason.code, "sentence": reason.sentence} for reason in verdicts.reasons[at]],
+                    "score": said.score[at],
+                    "suspicion": said.suspicion[at],
+                    "band": said.band[at],
+                    "reasons": [{"code": reason.code, "sentence": reason.sentence} for reason in said.reasons[at]],
                     "scenarios": self._scenarios(int(histories[at]), known.row(at), name, countries[at]),
                     "warnings": _reasons(validated, int(places[at])),
                     "history_complete": complete[at],
-                    "model_id": champions and champions.forest,
-                    "ranker_id": champions and champions.ranker,
+                    "model_id": said.models[at].forest,
+                    "ranker_id": said.models[at].ranker,
                     "features_version": feature_set.VERSION,
                 }
             )

@@ -24,6 +24,12 @@ class Metrics:
         self.payments = Gauge("leofric_history_payments", "payments in the histories", registry=self.registry)
         self.accounts = Gauge("leofric_history_accounts", "accounts in the histories, each in one currency", registry=self.registry)
         self.model = Gauge("leofric_model", "1 for the model that answers", ["kind", "model_id"], registry=self.registry)
+        self.rollout = Gauge("leofric_rollout", "1 for the challenger that is tried", ["mode", "model_id"], registry=self.registry)
+        self.challenger = Counter("leofric_challenger_payments", "payments that a challenger was given", registry=self.registry)
+        self.challenger_errors = Counter("leofric_challenger_errors", "those of them on which it failed", registry=self.registry)
+        self.drift = Gauge("leofric_challenger_drift", "PSI of its scores against its training window", registry=self.registry)
+        self.unwritten = Gauge("leofric_shadow_rows_waiting", "results of a rollout that are not in the lake yet", registry=self.registry)
+        self.dropped = Counter("leofric_shadow_rows_dropped", "results of a rollout that were given up", registry=self.registry)
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""

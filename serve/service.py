@@ -23,6 +23,7 @@ from serve.journal import Journal, line_of
 from serve.limits import Limiter
 from serve.metrics import Metrics
 from serve.problems import Problem
+from serve.rollout import Rollouts
 from serve.settings import ServeSettings
 
 log = logging.getLogger("leofric.serve")
@@ -50,6 +51,8 @@ class Service:
         self._journal = Journal(settings.journal_folder, clock())
         self._engine: Engine
         self._engine, self._seen = warm.engine_of(self._lake, settings, self._journal, clock())
+        self._rollouts = Rollouts(self._lake, settings, clock, self.metrics)
+        self._engine.trial = self._rollouts.follow(self._seen.champions)
         tokens = None if settings.oidc_jwks_url is None else _tokens(settings)
         self._authenticator = Authenticator(keys.key_ring(self._lake).client_of, tokens)
         self._limiter = None if settings.rate_limit is None else Limiter(settings.rate_limit, settings.rate_limit_storage)
@@ -164,6 +167,7 @@ class Service:
                 log.warning("the lake could not be followed; what is known goes on to be used: %s", error)
 
     async def _follow_once(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine.trial = await loop.run_in_executor(self._reader, self._rollouts.follow, self._seen.champions)
         found = await loop.run_in_executor(self._reader, self._read_models)
         if found is not None:
             self._engine.in_use = found
@@ -189,6 +193,7 @@ class Service:
     def close(self) -> None:
         """Close the journal; nothing is lost without it, but a run can load what is closed."""
         self._reader.shutdown()
+        self._rollouts.close()
         self._journal.close(self._clock())
 
     def _count(self, decided: Sequence[Decided]) -> None:

@@ -241,6 +241,37 @@ DRIFT_DAILY = TableContract(
     ),
     partition_by=("booking_date",),
 )
+SHADOW_SCORES = TableContract(
+    "gold/shadow_scores",
+    "what a challenger said in a rollout, beside the champion; written by the service: evidence of a trial, not of payments",
+    (
+        Column("rollout", pa.int64(), "number of the rollout", _INTERNAL, least=1),
+        Column("transaction_id", pa.string(), "the transaction", _CONFIDENTIAL),
+        Column("booked_at", _INSTANT, "the instant of booking", _CONFIDENTIAL),
+        Column(
+            "mode", pa.string(), "shadow: the champion answered; canary: the challenger if it could", _INTERNAL, pattern="shadow|canary"
+        ),
+        Column("kind", pa.string(), "the kind of model that is tried; scores are this kind's", _INTERNAL),
+        Column("champion_id", pa.string(), "the champion of this kind; null if there was none", _INTERNAL, nullable=True),
+        Column("champion_score", pa.float64(), "its score, or probability", _CONFIDENTIAL, nullable=True),
+        Column("champion_band", pa.string(), "the payment's band with the champions", _CONFIDENTIAL, pattern=_BAND),
+        Column("challenger_id", pa.string(), "the challenger", _INTERNAL),
+        Column("challenger_score", pa.float64(), "its score, or probability; null if it failed", _CONFIDENTIAL, nullable=True),
+        Column(
+            "challenger_band",
+            pa.string(),
+            "the payment's band with the challenger in its champion's place; null if it failed",
+            _CONFIDENTIAL,
+            nullable=True,
+            pattern=_BAND,
+        ),
+        Column("error", pa.string(), "what kind of error it failed with, if it did; the service's log has more", _INTERNAL, nullable=True),
+        Column("answered_by", pa.string(), "champion or challenger: whose answer the caller got", _INTERNAL, pattern="champion|challenger"),
+        Column("scored_at", _INSTANT, "when the service was asked", _INTERNAL),
+    ),
+    partition_by=("rollout",),
+    append_only=True,
+)
 
 FEEDBACK = TableContract(
     "control/feedback",
@@ -269,6 +300,10 @@ TABLES = (
     SCORES,
     ALERTS,
     DRIFT_DAILY,
+    SHADOW_SCORES,
     FEEDBACK,
     RUNS,
 )
+
+NOT_OF_RUNS = (SHADOW_SCORES, RUNS)
+"""Tables that no certificate names: the service writes one between runs, and the other has the certificates."""

@@ -15,7 +15,7 @@ from app.contracts.table import Classification, TableContract
 from app.lake.storage import Storage
 
 APPLICATION = "leofric"
-"""The application id of every commit; its version is the sequence number of the run."""
+"""The application id of every run's commit; its version is the sequence number of the run."""
 
 _ROW_GROUP_ROWS = 512 * 1024
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -172,16 +172,19 @@ def create_if_missing(storage: Storage, contract: TableContract) -> None:
         )
 
 
-def commit(table: DeltaTable, contract: TableContract, change: Change, sequence: int, run_id: str, now: datetime) -> None:
+def commit(
+    table: DeltaTable, contract: TableContract, change: Change, sequence: int, run_id: str, now: datetime, application: str = APPLICATION
+) -> None:
     """Make ``change`` part of the table, which is up to date, in one Delta transaction, exactly once for a run.
 
-    A run that was killed after this commit and is carried on finds its own transaction id in the table and commits nothing.
+    A run that was killed after this commit and is carried on finds its own transaction id in the table and commits nothing. Whoever is no
+    run writes as an ``application`` of its own, whose sequence numbers are its own.
     """
     properties = CommitProperties(
         custom_metadata={"leofric.run_id": run_id, "leofric.sequence": str(sequence)},
-        app_transactions=[Transaction(APPLICATION, sequence)],
+        app_transactions=[Transaction(application, sequence)],
     )
-    done = table.transaction_version(APPLICATION)
+    done = table.transaction_version(application)
     if done is not None and done >= sequence:
         return
     gone = _remove_actions(table, change.remove, now)
@@ -231,7 +234,8 @@ def _options(storage: Storage) -> dict[str, str]:
     return {"aws_conditional_put": "etag", **storage.options}
 
 
-def compact_if_scattered(table: DeltaTable, most_files: int) -> None:
-    """Rewrite a table of many small files as few, without changing a row."""
-    if len(table.file_uris()) >= most_files:
-        table.optimize.compact()
+def compact_if_scattered(table: DeltaTable, most_files: int, partition: tuple[str, str] | None = None) -> None:
+    """Rewrite a table, or one partition of it, of many small files as few, without changing a row."""
+    filters = None if partition is None else [(partition[0], "=", partition[1])]
+    if len(table.file_uris(filters)) >= most_files:
+        table.optimize.compact(filters)

@@ -8,6 +8,7 @@ KEYS = f"{OWN}/keys"
 MODULUS = f"{OWN}/reference/modulus"
 MODELS = f"{OWN}/models"
 DECISIONS = f"{OWN}/champions"
+ROLLOUTS = f"{OWN}/rollouts"
 API_KEYS = f"{OWN}/api_keys"
 KEPT_FILES = "bronze/files"
 
@@ -35,6 +36,11 @@ def model(model_id: str, ending: str) -> str:
 def decision(number: int) -> str:
     """A decision on the champion."""
     return f"{DECISIONS}/{number:08d}.json"
+
+
+def rollout(number: int) -> str:
+    """The beginning or the end of a challenger's trial."""
+    return f"{ROLLOUTS}/{number:08d}.json"
 
 
 def api_key(name: str) -> str:
