@@ -237,5 +237,5 @@ def _options(storage: Storage) -> dict[str, str]:
 def compact_if_scattered(table: DeltaTable, most_files: int, partition: tuple[str, str] | None = None) -> None:
     """Rewrite a table, or one partition of it, of many small files as few, without changing a row."""
     filters = None if partition is None else [(partition[0], "=", partition[1])]
-    if len(table.file_uris(filters)) >= most_files:
+    if len(table.file_uris(file_pruning_predicate=filters)) >= most_files:
         table.optimize.compact(filters)
