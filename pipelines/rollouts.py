@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.contracts.lake import SHADOW_SCORES
-from app.errors import ModelError, UsageError
+from app.errors import LakeNotFound, ModelError, UsageError
 from app.features import feature_set
-from app.lake import registry, rollouts
+from app.lake import delta, registry, rollouts
 from app.lake.lake import Lake
 from app.lake.rollouts import CANARY, SHADOW, Rollout
 from models import champions, profile
@@ -43,7 +43,10 @@ def start(
     _require(0 <= limits.most_errors <= 1, f"--most-errors is a share from 0 to 1, not {limits.most_errors:g}")
     _require(limits.most_drift > 0, f"--most-drift is over 0, not {limits.most_drift:g}")
     _require(limits.least >= 1, f"--least is at least 1, not {limits.least}")
-    lake.table(SHADOW_SCORES)  # the service must have somewhere to write to
+    if delta.open_table(lake.storage, SHADOW_SCORES) is None:
+        raise LakeNotFound(
+            f"the lake has no table {SHADOW_SCORES.path}, which a version before this made it without; `leofric run` adds it"
+        )
     card = registry.card_of(lake.storage, model_id)
     read_model(lake.storage, card, trusted)  # it is whole, it can be read, and it is signed if it must be
     if card.features_version != feature_set.VERSION:

@@ -1,6 +1,7 @@
 """The commands that try a challenger: what they write down, what they refuse, what they show."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner
 
+from app.contracts.lake import SHADOW_SCORES
 from app.errors import ModelError
 from app.lake import layout, registry, rollouts
 from app.lake.lake import create
@@ -138,6 +140,18 @@ def test_a_champion_of_another_model_does_not_end_a_rollout_and_a_rollback_to_th
     assert rollouts.goes_on(rollouts.last(opened(lake).storage))
     models.rollback(opened(lake), "isolation_forest", "worse", "me", NOW)
     assert past(lake)[1] == ("none", "me", "it is the champion now: worse")
+
+
+def test_a_lake_of_an_older_version_has_to_get_the_table_first(lake: Path) -> None:
+    identity = json.loads((lake / layout.IDENTITY).read_text())
+    identity["tables"].remove(SHADOW_SCORES.path)
+    (lake / layout.IDENTITY).write_text(json.dumps(identity))
+    shutil.rmtree(lake / SHADOW_SCORES.path)
+    refused = start(lake)
+    assert refused.exit_code == 1
+    assert "the lake has no table gold/shadow_scores" in " ".join(refused.output.split())
+    create(Storage(str(lake)), bytes(16))  # as a run does
+    assert start(lake).exit_code == 0
 
 
 def test_two_who_start_at_once_do_not_both(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
