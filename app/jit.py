@@ -26,13 +26,16 @@ def kernel(function: F) -> F:
     A kernel makes no array: its caller holds them all. So numba need not count references to them (``_nrt``), which it else does
     at every call of a helper, and which took two thirds of the time of the IBAN check.
     """
-    options: dict[str, Any] = {"cache": _keeps(), "nogil": True, "error_model": "numpy", "_nrt": False}
-    return cast(F, numba.njit(**options)(function))
+    return cast(F, numba.njit(**_options())(function))
 
 
 def inlined(function: F) -> F:
     """A small helper of kernels; the compiler puts it into its caller's machine code."""
-    return kernel(function)
+    return cast(F, numba.njit(**_options(), inline="always")(function))
+
+
+def _options() -> dict[str, Any]:
+    return {"cache": _keeps(), "nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 @cache

@@ -59,7 +59,7 @@ class Trees:
         to the node's feature.)
         """
         out = np.zeros(rows.shape, dtype=np.float64)
-        _contributions(rows, self.nodes, self.value, self.roots, out)
+        _contributions(rows, self.nodes, self.value, self.roots, self.depths, np.empty(_BLOCK, dtype=np.int32), out)
         return out
 
     @property
@@ -131,12 +131,14 @@ def _sums(rows: Matrix, nodes: Nodes, value: Scores, roots: Numbers, steps: Numb
 
 
 @kernel
-def _contributions(rows: Matrix, nodes: Nodes, value: Scores, roots: Numbers, out: Scores) -> None:
-    for row in range(out.shape[0]):
-        for root in roots:
-            at = root
-            while nodes[at].left != at:
-                node = nodes[at]
-                child = node.left if rows[row, node.feature] <= node.threshold else node.right
-                out[row, node.feature] += value[child] - value[at]
-                at = child
+def _contributions(rows: Matrix, nodes: Nodes, value: Scores, roots: Numbers, steps: Numbers, at: Numbers, out: Scores) -> None:
+    for begin in range(0, out.shape[0], _BLOCK):
+        count = min(_BLOCK, out.shape[0] - begin)
+        for tree in range(roots.size):
+            at[:count] = roots[tree]
+            for _ in range(steps[tree]):
+                for i in range(count):
+                    node = nodes[at[i]]
+                    child = node.left if rows[begin + i, node.feature] <= node.threshold else node.right
+                    out[begin + i, node.feature] += value[child] - value[at[i]]  # 0 at a leaf: it leads to itself
+                    at[i] = child

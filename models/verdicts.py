@@ -31,8 +31,16 @@ class Known:
 
     def row(self, at: int) -> Scored:
         """One of them, as its reasons are told from."""
-        facts, judged = tuple(self.facts[at].tolist()), tuple(self.judged[at].tolist())
-        return Scored(int(self.booked_at[at]), int(self.amount[at]), self.currency[at], facts, judged)
+        return self._some(slice(at, at + 1))[0]
+
+    def rows(self) -> list[Scored]:
+        """All of them."""
+        return self._some(slice(None))
+
+    def _some(self, which: slice) -> list[Scored]:
+        facts, judged = map(tuple, self.facts[which].tolist()), map(tuple, self.judged[which].tolist())
+        numbers = (self.booked_at[which].tolist(), self.amount[which].tolist(), self.currency[which])
+        return [Scored(*of) for of in zip(*numbers, facts, judged, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,18 @@ from datetime import date
 from typing import Any, Final, Protocol
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
 from app import fingerprints
-from app.contracts.landing import SCHEMA
 from app.contracts.reasons import REASONS
 from app.detection import book, pack
+from app.detection.pack import Scenario
 from app.detection.sight import Sight
-from app.detection.unusual import Scored
 from app.features import feature_set
 from app.features.histories import CONFLICT, NEW, SAME, Arrivals, Histories, Taken
 from app.features.payments import Int64s
 from app.features.timeline import HORIZON_US
-from app.readers.ndjson import Line
 from app.reference.modulus import WeightTable
 from app.validation import modulus
 from app.validation.transaction import Validated, validate
@@ -69,10 +68,19 @@ class Trial(Protocol):
 
 @dataclass(frozen=True)
 class Decided:
-    """An answer; ``recorded`` if it is of a record that has to be put down in the journal."""
+    """An answer, as JSON; ``recorded`` if it is of a record that has to be put down in the journal.
 
-    answer: Answer
+    ``answer`` is None if it was given before.
+    """
+
+    transaction_id: str | None
+    json: bytes
+    answer: Answer | None
     recorded: bool
+
+
+def _decided(answer: Answer, *, recorded: bool) -> Decided:
+    return Decided(answer["transaction_id"], orjson.dumps(answer), answer, recorded)
 
 
 class Engine:
@@ -87,73 +95,73 @@ class Engine:
         self._key = key
         self._begins_us = begins_us
         """When what is known begins, if the lake has payments before."""
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._answers: OrderedDict[str, bytes] = OrderedDict()
         self.late = 0
 
-    def validate(self, records: Sequence[Line]) -> list[Answer]:
-        """What is wrong with each record, as the batch would say; nothing is put down."""
-        validated = self._validated(records)
+    def validate(self, records: pa.Table) -> list[Answer]:
+        """What is wrong with each record (``landing.SCHEMA``), as the batch would say; nothing is put down."""
+        validated = validate(records, weights=self.weights)
+        reasons = _Reasons(validated)
         return [
             {
-                "transaction_id": record[0],
+                "transaction_id": name,
                 "valid": not validated.rejected[row],
-                "reasons": _reasons(validated, row),
+                "reasons": reasons.of(row),
                 "account_check": _check(validated.account_checks[row]),
                 "counterparty_check": _check(validated.counterparty_checks[row]),
             }
-            for row, record in enumerate(records)
+            for row, name in enumerate(records["transaction_id"].to_pylist())
         ]
 
-    def score(self, records: Sequence[Line]) -> list[Decided]:
+    def score(self, records: pa.Table) -> list[Decided]:
         """Score each record, one after the other, and take it into the histories; one that is not valid is refused with its reasons."""
         if self.in_use is None:
             raise RuntimeError("no model is in use")
-        validated = self._validated(records)
+        validated = validate(records, weights=self.weights)
+        reasons = _Reasons(validated)
         accepted = np.flatnonzero(~validated.rejected)
-        typed = validated.typed if len(accepted) == len(records) else validated.typed.take(pa.array(accepted))
+        typed = validated.typed if len(accepted) == records.num_rows else validated.typed.take(pa.array(accepted))
         prints = fingerprints.fingerprints(typed, self._key)
         taken = self.histories.take(Arrivals(typed, prints.id_high, prints.id_low, prints.content))
-        decided: list[Decided | None] = [None] * len(records)
+        decided: list[Decided | None] = [None] * records.num_rows
         for row in np.flatnonzero(validated.rejected).tolist():
-            decided[row] = Decided(_refused(records[row][0], _reasons(validated, row)), recorded=True)
-        scored = self._score(validated, accepted, typed, taken)
+            decided[row] = _decided(_refused(records["transaction_id"][row].as_py(), reasons.of(row)), recorded=True)
+        scored = self._score(reasons, accepted, typed, taken)
         for row, answer in zip(accepted.tolist(), scored, strict=True):
             decided[row] = answer
         return [one for one in decided if one is not None]
 
-    def load(self, records: Sequence[Line]) -> int:
+    def load(self, records: pa.Table) -> int:
         """Take in records that were answered before; gives how many of them the histories did not have."""
-        validated = self._validated(records)
+        validated = validate(records, weights=self.weights)
         typed = validated.typed.filter(pa.array(~validated.rejected))
         prints = fingerprints.fingerprints(typed, self._key)
         return self.histories.load(Arrivals(typed.combine_chunks(), prints.id_high, prints.id_low, prints.content))
 
-    def remember(self, transaction_id: str, answer: Answer) -> None:
+    def remember(self, transaction_id: str, answer: bytes) -> None:
         """Keep an answer for those who ask again."""
         self._answers[transaction_id] = answer
         if len(self._answers) > MOST_ANSWERS:
             self._answers.popitem(last=False)
 
-    def _validated(self, records: Sequence[Line]) -> Validated:
-        columns = [pa.array(values, pa.string()) for values in zip(*records, strict=True)]
-        return validate(pa.Table.from_arrays(columns, schema=SCHEMA), weights=self.weights)
-
-    def _score(self, validated: Validated, accepted: Int64s, typed: pa.Table, taken: Taken) -> list[Decided]:
-        ids = typed["transaction_id"].to_pylist()
-        kept = [self._answers.get(name) if status == SAME else None for name, status in zip(ids, taken.status.tolist(), strict=True)]
-        wanted = np.array([place for place, status in enumerate(taken.status.tolist()) if status != CONFLICT and kept[place] is None], int)
-        answers = dict(zip(wanted.tolist(), self._answered(validated, accepted, typed, taken, wanted), strict=True))
+    def _score(self, reasons: "_Reasons", accepted: Int64s, typed: pa.Table, taken: Taken) -> list[Decided]:
+        ids, status = typed["transaction_id"].to_pylist(), taken.status.tolist()
+        given = {name: answer for name, one in zip(ids, status, strict=True) if one == SAME and (answer := self._answers.get(name))}
+        wanted = np.array([place for place, name in enumerate(ids) if status[place] != CONFLICT and name not in given], np.int64)
+        answers = dict(zip(wanted.tolist(), self._answered(reasons, accepted, typed, taken, wanted), strict=True))
         decided = []
-        for place, status in enumerate(taken.status.tolist()):
-            if status == CONFLICT:
-                decided.append(Decided(_refused(ids[place], [_reason(_CONFLICT)]), recorded=True))
-                continue
-            answer = kept[place] or self._answers.get(ids[place]) or answers[place]
-            decided.append(Decided(answer, recorded=status == NEW))
-            self.remember(ids[place], answer)
+        for place, name in enumerate(ids):
+            if status[place] == CONFLICT:
+                decided.append(_decided(_refused(name, [_reason(_CONFLICT)]), recorded=True))
+            elif name in given:
+                decided.append(Decided(name, given[name], None, recorded=False))
+            else:
+                decided.append(_decided(answers[place], recorded=status[place] == NEW))
+                given[name] = decided[-1].json  # whoever has it twice in one request gets the same answer twice
+                self.remember(name, decided[-1].json)
         return decided
 
-    def _answered(self, validated: Validated, accepted: Int64s, typed: pa.Table, taken: Taken, wanted: Int64s) -> list[Answer]:
+    def _answered(self, reasons: "_Reasons", accepted: Int64s, typed: pa.Table, taken: Taken, wanted: Int64s) -> list[Answer]:
         if self.in_use is None or not len(wanted):
             return []
         rows = typed.take(pa.array(wanted)) if len(wanted) < typed.num_rows else typed
@@ -163,11 +171,13 @@ class Engine:
             said = told(self.in_use.champions, self.in_use.detectors.verdicts(known))
         else:
             said = self.trial.tell(self.in_use, rows["transaction_id"].to_pylist(), known)
-        return self._documents(validated, accepted[wanted], rows, taken.row[wanted], known, said)
+        return self._documents(reasons, accepted[wanted].tolist(), rows, taken.row[wanted], known, said)
 
-    def _documents(self, validated: Validated, places: Int64s, rows: pa.Table, histories: Int64s, known: Known, said: Told) -> list[Answer]:
+    def _documents(
+        self, reasons: "_Reasons", places: list[int], rows: pa.Table, histories: Int64s, known: Known, said: Told
+    ) -> list[Answer]:
         complete = [self._begins_us is None or at - HORIZON_US >= self._begins_us for at in known.booked_at.tolist()]
-        countries = rows["country"].to_pylist()
+        scenarios = self._scenarios(histories, known, rows)
         documents = []
         for at, name in enumerate(rows["transaction_id"].to_pylist()):
             documents.append(
@@ -178,8 +188,8 @@ class Engine:
                     "suspicion": said.suspicion[at],
                     "band": said.band[at],
                     "reasons": [{"code": reason.code, "sentence": reason.sentence} for reason in said.reasons[at]],
-                    "scenarios": self._scenarios(int(histories[at]), known.row(at), name, countries[at]),
-                    "warnings": _reasons(validated, int(places[at])),
+                    "scenarios": scenarios[at],
+                    "warnings": reasons.of(places[at]),
                     "history_complete": complete[at],
                     "model_id": said.models[at].forest,
                     "ranker_id": said.models[at].ranker,
@@ -188,15 +198,25 @@ class Engine:
             )
         return documents
 
-    def _scenarios(self, row: int, sight: Scored, transaction_id: str, country: str) -> list[Answer]:
-        """The scenarios that this payment completes; those that follow money through other accounts are the batch's alone."""
-        if not self.histories.stands_for_itself(row):
-            return []
-        own = self.histories.own(row)
-        seen = Sight(sight.booked_at, sight.amount, sight.currency == "GBP", country, *own, sight.facts)
-        scenarios = pack.possible(seen, self.thresholds_on)
-        if not scenarios:
-            return []
+    def _scenarios(self, histories: Int64s, known: Known, rows: pa.Table) -> list[list[Answer]]:
+        """The scenarios that each payment completes; those that follow money through other accounts are the batch's alone."""
+        of_itself, payer_is_own, payee_is_own = self.histories.sides(histories)
+        ids, countries, found = rows["transaction_id"].to_pylist(), rows["country"].to_pylist(), []
+        for at, payment in enumerate(known.rows()):
+            sight = Sight(
+                payment.booked_at,
+                payment.amount,
+                payment.currency == "GBP",
+                countries[at],
+                payer_is_own[at],
+                payee_is_own[at],
+                payment.facts,
+            )
+            scenarios = pack.possible(sight, self.thresholds_on) if of_itself[at] else []
+            found.append(self._completed(int(histories[at]), ids[at], scenarios) if scenarios else [])
+        return found
+
+    def _completed(self, row: int, transaction_id: str, scenarios: Sequence[Scenario]) -> list[Answer]:
         found = pack.find_all(book.book(self.histories.around(row)), self.thresholds_on, scenarios)
         return [
             {
@@ -221,8 +241,15 @@ def _reason(code: str) -> Answer:
     return {"code": code, "severity": reason.severity.value, "sentence": reason.sentence}
 
 
-def _reasons(validated: Validated, row: int) -> list[Answer]:
-    return [_reason(REASONS[number - 1].code) for codes in validated.codes if (number := int(codes[row]))]
+class _Reasons:
+    """Why records are refused, or what is odd about them."""
+
+    def __init__(self, validated: Validated) -> None:
+        self._codes = [codes.tolist() for codes in validated.codes]
+
+    def of(self, row: int) -> list[Answer]:
+        """Of one of them."""
+        return [_reason(REASONS[codes[row] - 1].code) for codes in self._codes if codes[row]]
 
 
 def _check(result: int) -> str:

@@ -7,24 +7,17 @@ segment that is being written has a name that begins with ``_``, which a run lea
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
-from app.contracts.landing import NAMES
 from app.errors import LakeBusy
-from app.readers.ndjson import Line
 
 PAYMENTS: Final = "payments"
 DECISIONS: Final = "decisions"
 _OPEN: Final = "_open.ndjson"
 _KINDS: Final = (PAYMENTS, DECISIONS)
-
-
-def line_of(record: Line) -> bytes:
-    """A record as a line of a landing file; what it does not have is left out."""
-    return json.dumps({name: value for name, value in zip(NAMES, record, strict=True) if value is not None}).encode() + b"\n"
 
 
 class Journal:
@@ -46,16 +39,15 @@ class Journal:
             _mend(folder / kind / _OPEN)
         self.close_segment(now)
 
-    def write(self, payments: Sequence[bytes], decisions: Iterable[Mapping[str, Any]], now: datetime) -> None:
-        """Put down lines of payments and what was decided, and return when they are on the disk."""
+    def write(self, payments: Sequence[bytes], decisions: Sequence[bytes], now: datetime) -> None:
+        """Put down lines (without their ends) of payments and of what was decided, and return when they are on the disk."""
         if self._begun is None:
             self._begun = now
             self._files = {kind: (self._folder / kind / _OPEN).open("ab", buffering=0) for kind in _KINDS}
-        told = b"".join(json.dumps(decision).encode() + b"\n" for decision in decisions)
         # The payments first: a decision without its payment would be worse than a payment whose decision is made again.
-        for kind, data in ((PAYMENTS, b"".join(payments)), (DECISIONS, told)):
-            if data:
-                _write_all(self._files[kind], data)
+        for kind, lines in ((PAYMENTS, payments), (DECISIONS, decisions)):
+            if lines:
+                _write_all(self._files[kind], b"\n".join([*lines, b""]))
                 os.fsync(self._files[kind].fileno())
 
     def segment_age(self, now: datetime) -> float:

@@ -1,7 +1,6 @@
 """One replica's work between a request's bytes and its answer's: who asks, what is asked, the engine, the journal. Knows no Ray."""
 
 import asyncio
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,19 +9,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
+
+import orjson
+import pyarrow as pa
 
 from app.errors import LeofricError
 from app.lake.lake import Lake
-from app.readers.ndjson import Line
 from models import champions
 from serve import keys, oidc, requests, warm
 from serve.access import INSECURE_LOCAL, Authenticator, CannotAuthenticate, Client, Forbidden, Scope, Unauthenticated, require
 from serve.engine import Answer, Decided, Engine, InUse
-from serve.journal import Journal, line_of
+from serve.journal import Journal
 from serve.limits import Limiter
 from serve.metrics import Metrics
 from serve.problems import Problem
+from serve.requests import Asked
 from serve.rollout import Rollouts
 from serve.settings import ServeSettings
 
@@ -34,10 +36,10 @@ _CHUNK: Final = 2_000
 
 @dataclass
 class _Job:
-    records: list[Line]
+    asked: Asked
     client: str
     request_id: str
-    answers: asyncio.Future[list[Answer]]
+    answers: asyncio.Future[list[bytes]]
 
 
 class Service:
@@ -85,10 +87,10 @@ class Service:
     def validate(self, body: bytes) -> bytes:
         """What is wrong with the records of a body."""
         asked = requests.read(body)
-        answers = self._engine.validate(asked.records)
+        answers = self._engine.validate(asked.columns)
         for answer in answers:
             self._count_refused(answer["reasons"] if not answer["valid"] else [])
-        return _document(answers, many=asked.many)
+        return _document([orjson.dumps(answer) for answer in answers], many=asked.many)
 
     async def score(self, body: bytes, client: Client, request_id: str) -> bytes:
         """Score the records of a body; the answer is on disk when it is given."""
@@ -96,7 +98,7 @@ class Service:
         if self.broken is not None:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"the service is being replaced: {self.broken}", headers={"Retry-After": "10"})
         loop = asyncio.get_running_loop()
-        job = _Job(asked.records, client.name, request_id, loop.create_future())
+        job = _Job(asked, client.name, request_id, loop.create_future())
         if not self._jobs:
             loop.call_soon(self._work)
         self._jobs.append(job)
@@ -121,38 +123,35 @@ class Service:
             return
         place = 0
         for job in jobs:
-            mine = decided[place : place + len(job.records)]
-            place += len(job.records)
+            mine = decided[place : place + len(job.asked.lines)]
+            place += len(mine)
             if not job.answers.done():
-                job.answers.set_result([one.answer for one in mine])
+                job.answers.set_result([one.json for one in mine])
 
     def _decide(self, jobs: Sequence[_Job]) -> list[Decided]:
-        records = [record for job in jobs for record in job.records]
-        callers = [job for job in jobs for _ in job.records]
         begun = perf_counter()
-        decided = self._engine.score(records)
+        decided = self._engine.score(_together([job.asked.columns for job in jobs]))
         scored = perf_counter()
         now = self._clock()
-        recorded = [place for place, one in enumerate(decided) if one.recorded]
-        self._journal.write(
-            [line_of(records[place]) for place in recorded],
-            (
-                {
-                    "transaction_id": decided[place].answer["transaction_id"],
-                    "at": now.isoformat(),
-                    "client": callers[place].client,
-                    "request_id": callers[place].request_id,
-                    "answer": decided[place].answer,
-                }
-                for place in recorded
-            ),
-            now,
-        )
+        self._put_down(jobs, decided, now)
         self.metrics.stage.labels("engine").observe(scored - begun)
         self.metrics.stage.labels("journal").observe(perf_counter() - scored)
-        self.metrics.batch.observe(len(records))
+        self.metrics.batch.observe(len(decided))
         self._count(decided)
         return decided
+
+    def _put_down(self, jobs: Sequence[_Job], decided: Sequence[Decided], now: datetime) -> None:
+        """Bring what was decided, and of what, to the disk."""
+        payments, decisions, place, at = [], [], 0, now.isoformat()
+        for job in jobs:
+            whom = {"at": at, "client": job.client, "request_id": job.request_id}
+            for line, one in zip(job.asked.lines, decided[place : place + len(job.asked.lines)], strict=True):
+                if one.recorded:
+                    payments.append(line)
+                    head = orjson.dumps({"transaction_id": one.transaction_id} | whom)
+                    decisions.append(head[:-1] + b',"answer":' + one.json + b"}")
+            place += len(job.asked.lines)
+        self._journal.write(payments, decisions, now)
 
     async def follow(self) -> None:
         """Look at the lake now and then, for ever: a new champion, keys, payments that runs have loaded; close segments of the journal."""
@@ -199,7 +198,9 @@ class Service:
     def _count(self, decided: Sequence[Decided]) -> None:
         bands: Counter[str] = Counter()
         for one in decided:
-            if one.answer["decision"] == "scored":
+            if one.answer is None:
+                self.metrics.again.inc()
+            elif one.answer["decision"] == "scored":
                 bands[one.answer["band"]] += 1
                 self.metrics.scores.observe(one.answer["score"])
                 if not one.recorded:
@@ -230,6 +231,9 @@ def _tokens(settings: ServeSettings) -> Callable[[str], Client]:
     return oidc.Verifier(settings.oidc_issuer, settings.oidc_audience, issuer_keys).client_of
 
 
-def _document(answers: list[Answer], *, many: bool) -> bytes:
-    found: Any = {"transactions": answers} if many else answers[0]
-    return json.dumps(found, ensure_ascii=False).encode()
+def _together(tables: list[pa.Table]) -> pa.Table:
+    return tables[0] if len(tables) == 1 else pa.concat_tables(tables).combine_chunks()
+
+
+def _document(answers: list[bytes], *, many: bool) -> bytes:
+    return b'{"transactions":[' + b",".join(answers) + b"]}" if many else answers[0]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app import fingerprints
 from app.contracts.lake import SILVER, TYPED
-from app.contracts.landing import NAMES
 from app.errors import UsageError
 from app.features.histories import Arrivals, Histories
 from app.features.outcomes import CLEARED, SUSPICIOUS
@@ -21,7 +21,6 @@ from app.lake import feedback, reference
 from app.lake.lake import Lake, open_lake
 from app.lake.storage import Storage
 from app.readers import ndjson
-from app.readers.ndjson import Line
 from models import champions
 from models.champions import Champions
 from serve.engine import Engine, InUse
@@ -72,7 +71,8 @@ def engine_of(lake: Lake, settings: ServeSettings, journal: Journal, now: dateti
     for records in replayed(journal):
         engine.load(records)
     for decision in reversed(list(journal.decisions(100_000))):
-        engine.remember(decision["transaction_id"], decision["answer"])
+        if decision["answer"]["decision"] == "scored":
+            engine.remember(decision["transaction_id"], orjson.dumps(decision["answer"]))
     judge(lake, engine)
     return engine, Seen(frozenset(path for path, _ in files), engine.in_use.champions)
 
@@ -111,12 +111,12 @@ def judge(lake: Lake, engine: Engine) -> None:
     engine.histories.judge(prints.id_high, prints.id_low, np.where(suspicious, SUSPICIOUS, CLEARED).astype(np.int8))
 
 
-def replayed(journal: Journal) -> Iterator[list[Line]]:
+def replayed(journal: Journal) -> Iterator[pa.Table]:
     """The records of the journal's closed segments."""
     for data in journal.payments():
         columns = ndjson.parse(data, 1).columns
         if columns.num_rows:
-            yield [list(values) for values in zip(*(columns[name].to_pylist() for name in NAMES), strict=True)]
+            yield columns
 
 
 def _joined(parts: list[Arrivals]) -> Arrivals:

@@ -71,4 +71,7 @@ class Sight:
         return self._within(seconds, _PAYERS)
 
     def _within(self, seconds: int, known: _Known) -> int:
-        return next((self.facts[fact] for window, fact in known if seconds <= window), ENDLESS)
+        for window, fact in known:
+            if seconds <= window:
+                return self.facts[fact]
+        return ENDLESS

@@ -90,11 +90,27 @@ class _Stretches(NamedTuple):
 class _Scratch(NamedTuple):
     """What the kernels work in."""
 
-    entries: Int64s  # as long as the longest stretch
+    entries: Int64s  # this and all to ``judged``: as long as the longest stretch
     waiting: Int64s
+    booked_at: Int64s  # one party's payments next to each other: rows lie far apart, and each look at one waits for memory
+    amount: Int64s
+    log: Int64s
+    payer: Int32s
+    payee: Int32s
+    asked: Int64s
+    judged: Labels
     met: npt.NDArray[np.int32]  # [3, parties], all zero
+    first: Int64s  # of each party the earliest and the latest row of its that is asked about; NOBODY
+    last: Int64s
     begins: Int64s
     state: State
+
+
+_PLACES: Final = {
+    "entries": "<i8", "waiting": "<i8", "booked_at": "<i8", "amount": "<i8", "log": "<i8", "payer": "<i4", "payee": "<i4", "asked": "<i8",
+    "judged": "i1",
+}  # fmt: skip
+"""What ``_Scratch`` has for each payment of a stretch."""
 
 
 class Histories:
@@ -113,8 +129,8 @@ class Histories:
         self._countries: dict[str, int] = {}
         self._longest = 0
         self._labels = False
-        nothing = np.zeros(0, dtype=np.int64)
-        self._scratch = _Scratch(nothing, nothing, np.zeros((3, 0), dtype=np.int32), np.zeros(2, dtype=np.int64), timeline.state())
+        met, nobody = np.zeros((3, 0), dtype=np.int32), np.zeros(0, dtype=np.int64)
+        self._scratch = _scratch(0, met, nobody, nobody)
 
     def __len__(self) -> int:
         return self.count
@@ -156,7 +172,7 @@ class Histories:
         """What lies before payments that are there."""
         taken = _untold(np.full(len(rows), SAME), rows)
         _tell_all(
-            rows, self._labels, self._rows, self._ids, self._pool, self._stretches, self._scratch,
+            rows, taken.status, self._labels, self._rows, self._ids, self._pool, self._stretches, self._scratch,
             taken.booked_at, taken.facts, taken.judged,
         )  # fmt: skip
         return taken
@@ -174,14 +190,15 @@ class Histories:
         self._labels = bool(there.any())
         return int(np.count_nonzero(there))
 
-    def own(self, row: int) -> tuple[bool, bool]:
-        """Whether the payer, and whether the payee, of a payment is an account of this bank: payments were booked on it."""
-        payer, payee = (side[row] != UNKNOWN and bool(self._stretches.own[side[row]]) for side in (self._rows.payer, self._rows.payee))
-        return payer, payee
+    def sides(self, rows: Int64s) -> tuple[list[bool], list[bool], list[bool]]:
+        """Of payments: whether each stands for itself (is no second leg), and whether its payer and its payee are accounts of this bank.
 
-    def stands_for_itself(self, row: int) -> bool:
-        """Whether a payment is not the second leg of another."""
-        return bool(self._rows.stands_for[row] == row)
+        An account is this bank's if payments were booked on it.
+        """
+        mine, own = self._rows, self._stretches.own
+        of_itself = mine.stands_for[rows] == rows
+        payer, payee = ((side[rows] != UNKNOWN) & (own[side[rows]] == 1) for side in (mine.payer, mine.payee))
+        return of_itself.tolist(), payer.tolist(), payee.tolist()
 
     def around(self, row: int) -> pa.Table:
         """The payments of both accounts of a payment, up to it, as rows of silver: what scenarios look at."""
@@ -263,9 +280,11 @@ class Histories:
         self._pooled = needed
         scratch = self._scratch
         if self._longest > len(scratch.entries):
-            scratch = scratch._replace(entries=np.zeros(2 * self._longest, np.int64), waiting=np.zeros(2 * self._longest, np.int64))
+            scratch = _scratch(2 * self._longest, scratch.met, scratch.first, scratch.last)
         if self.parties > scratch.met.shape[1]:
-            scratch = scratch._replace(met=np.zeros((3, len(self._stretches.at)), dtype=np.int32))
+            parties = len(self._stretches.at)
+            first, last = (np.full(parties, _NOBODY, dtype=np.int64) for _ in range(2))
+            scratch = scratch._replace(met=np.zeros((3, parties), dtype=np.int32), first=first, last=last)
         self._scratch = scratch
 
     def _load_first(self, arrivals: Arrivals) -> int:
@@ -307,6 +326,11 @@ class Histories:
 def _untold(status: Int64s, row: Int64s) -> Taken:
     count = len(row)
     return Taken(status, row, np.zeros(count, dtype=np.int64), timeline.nothing(count), np.zeros((count, outcomes.COUNT), dtype=np.int64))
+
+
+def _scratch(places: int, met: npt.NDArray[np.int32], first: Int64s, last: Int64s) -> _Scratch:
+    arrays = {name: np.zeros(places, dtype=kind) for name, kind in _PLACES.items()}
+    return _Scratch(**arrays, met=met, first=first, last=last, begins=np.zeros(2, dtype=np.int64), state=timeline.state())
 
 
 def _longer(column: npt.NDArray[Any], least: int) -> npt.NDArray[Any]:
@@ -457,53 +481,93 @@ def _find_legs(row: int, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Str
         rows.judged[first] = max(rows.judged[first], rows.label[other])
 
 
+@inlined
+def _comes_last(row: int, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches) -> bool:
+    """Whether nothing of its parties lies behind a row: then it changes nothing that was to be said of the others."""
+    for side in (rows.payer[row], rows.payee[row]):
+        if side != UNKNOWN and stretches.size[side] and not _precedes(pool[stretches.at[side] + stretches.size[side] - 1], row, rows, ids):
+            return False
+    return True
+
+
 @kernel
 def _tell(
-    row: int, told: int, labels: bool, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches, scratch: _Scratch,
-    facts: Int64s, judged: Int64s,
+    begin: int, stop: int, wanted: Int64s, status: Int64s, labels: bool, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches,
+    scratch: _Scratch, facts: Int64s, judged: Int64s,
 ) -> None:  # fmt: skip
-    """Write what lies before a payment to the ``told``-th of ``facts`` and ``judged``: of its payer by the payer's payments, and so on."""
-    asked = rows.stands_for[row]
-    rows.asked[asked] = told
-    least = (rows.booked_at[asked] - HORIZON_US) // DAY_US * DAY_US
-    for of_payee in range(2):
-        side = rows.payee[asked] if of_payee else rows.payer[asked]
-        if side == UNKNOWN:
+    """Write what lies before ``wanted[begin:stop]`` to the same places of ``facts`` and ``judged``; each party is walked through once."""
+    first, last = scratch.first, scratch.last
+    for i in range(begin, stop):
+        asked = rows.stands_for[wanted[i]]
+        if status[i] == CONFLICT or rows.asked[asked] != UNASKED:
             continue
-        begin, end = stretches.at[side], stretches.at[side] + stretches.size[side]
-        here = _place(asked, begin, end, rows, ids, pool)
-        high = here
-        while begin < high:
-            middle = (begin + high) // 2
-            if rows.booked_at[pool[middle]] < least:
-                begin = middle + 1
-            else:
-                high = middle
-        count = 0
-        for place in range(begin, here + 1):
-            other = pool[place]
-            if rows.stands_for[other] == other:
-                scratch.entries[count] = 2 * other + (rows.payee[other] == side)
-                count += 1
-        scratch.begins[0] = 0
-        scratch.begins[1] = count
-        timeline.tell(
-            (rows.booked_at, rows.amount, rows.log), (rows.payer, rows.payee), scratch.entries[:count], scratch.begins, rows.asked,
-            scratch.met, scratch.state, facts,
-        )  # fmt: skip
-        if labels:
-            outcomes.tell(rows.booked_at, rows.judged, scratch.entries[:count], scratch.begins, rows.asked, judged)
-    rows.asked[asked] = UNASKED
+        rows.asked[asked] = i
+        for side in (rows.payer[asked], rows.payee[asked]):
+            if side != UNKNOWN:
+                if first[side] == _NOBODY or _precedes(asked, first[side], rows, ids):
+                    first[side] = asked
+                if last[side] == _NOBODY or _precedes(last[side], asked, rows, ids):
+                    last[side] = asked
+    for i in range(begin, stop):
+        asked = rows.stands_for[wanted[i]]
+        for side in (rows.payer[asked], rows.payee[asked]):
+            if side != UNKNOWN and first[side] != _NOBODY:
+                _walk(side, labels, rows, ids, pool, stretches, scratch, facts, judged)
+                first[side] = _NOBODY
+                last[side] = _NOBODY
+    for i in range(begin, stop):
+        told = rows.asked[rows.stands_for[wanted[i]]]
+        if status[i] != CONFLICT and told != i:  # the same payment again, or its other leg
+            for fact in range(facts.shape[1]):
+                facts[i, fact] = facts[told, fact]
+            for count in range(judged.shape[1]):
+                judged[i, count] = judged[told, count]
+    for i in range(begin, stop):
+        rows.asked[rows.stands_for[wanted[i]]] = UNASKED
+
+
+@kernel
+def _walk(
+    side: int, labels: bool, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches, scratch: _Scratch, facts: Int64s, judged: Int64s
+) -> None:
+    """Walk through a party's payments, from a horizon before the first that is asked about to the last one."""
+    begin, end = stretches.at[side], stretches.at[side] + stretches.size[side]
+    here = _place(scratch.last[side], begin, end, rows, ids, pool)
+    least = (rows.booked_at[scratch.first[side]] - HORIZON_US) // DAY_US * DAY_US
+    high = here
+    while begin < high:
+        middle = (begin + high) // 2
+        if rows.booked_at[pool[middle]] < least:
+            begin = middle + 1
+        else:
+            high = middle
+    count = 0
+    for place in range(begin, here + 1):
+        other = pool[place]
+        if rows.stands_for[other] == other:
+            scratch.booked_at[count], scratch.amount[count], scratch.log[count] = rows.booked_at[other], rows.amount[other], rows.log[other]
+            scratch.payer[count], scratch.payee[count] = rows.payer[other], rows.payee[other]
+            scratch.asked[count], scratch.judged[count] = rows.asked[other], rows.judged[other]
+            scratch.entries[count] = 2 * count + (rows.payee[other] == side)
+            count += 1
+    scratch.begins[0] = 0
+    scratch.begins[1] = count
+    timeline.tell(
+        (scratch.booked_at, scratch.amount, scratch.log), (scratch.payer, scratch.payee), scratch.entries[:count], scratch.begins,
+        scratch.asked, scratch.met, scratch.state, facts,
+    )  # fmt: skip
+    if labels:
+        outcomes.tell(scratch.booked_at, scratch.judged, scratch.entries[:count], scratch.begins, scratch.asked, judged)
 
 
 @kernel
 def _tell_all(
-    wanted: Int64s, labels: bool, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches, scratch: _Scratch, booked_at: Int64s,
-    facts: Int64s, judged: Int64s,
+    wanted: Int64s, status: Int64s, labels: bool, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches, scratch: _Scratch,
+    booked_at: Int64s, facts: Int64s, judged: Int64s,
 ) -> None:  # fmt: skip
     for i in range(wanted.size):
         booked_at[i] = rows.booked_at[rows.stands_for[wanted[i]]]
-        _tell(wanted[i], i, labels, rows, ids, pool, stretches, scratch, facts, judged)
+    _tell(0, wanted.size, wanted, status, labels, rows, ids, pool, stretches, scratch, facts, judged)
 
 
 @kernel
@@ -512,9 +576,13 @@ def _take(
     numbers: tuple[Int64s, Int64s], parties: tuple[Int32s, Int32s, Int32s], prints: tuple[Words, Words, Words],
     texts: _Bytes, offsets: Int32s, out: tuple[Int64s, Int64s, Int64s], facts: Int64s, judged: Int64s,
 ) -> tuple[int, int]:  # fmt: skip
-    """Take in payments one by one; gives how many rows and how many bytes of ids there are then."""
+    """Take in payments one by one; gives how many rows and how many bytes of ids there are then.
+
+    What lies before them is told later, together, unless one comes that lies before others: those before it are told first.
+    """
     count, id_bytes, tell, labels = now
     status, place, booked_at = out
+    untold = 0
     for i in range(status.size):
         row = _find(prints[0][i], prints[1][i], rows, slots)
         status[i] = NEW if row == _NOBODY else SAME if rows.content[row] == prints[2][i] else CONFLICT
@@ -535,6 +603,9 @@ def _take(
                 id_bytes += 1
             rows.id_end[row] = id_bytes
             _put(row, rows, slots)
+            if tell and untold < i and not _comes_last(row, rows, ids, pool, stretches):
+                _tell(untold, i, place, status, labels, rows, ids, pool, stretches, scratch, facts, judged)
+                untold = i
             for side in (rows.payer[row], rows.payee[row]):
                 if side != UNKNOWN:
                     _insert(row, side, rows, ids, pool, stretches)
@@ -546,6 +617,6 @@ def _take(
         place[i] = row
         if status[i] != CONFLICT:
             booked_at[i] = rows.booked_at[rows.stands_for[row]]
-            if tell:
-                _tell(row, i, labels, rows, ids, pool, stretches, scratch, facts, judged)
+    if tell:
+        _tell(untold, status.size, place, status, labels, rows, ids, pool, stretches, scratch, facts, judged)
     return count, id_bytes

@@ -143,7 +143,7 @@ def tell(
             end -= 1  # what comes after the last one asked for changes nothing
         if begin == end:
             continue
-        begun[:] = begin
+        _begin(begin, values, entries, asked, begun)
         count[:] = 0
         total[:] = 0
         more[:] = 0
@@ -161,7 +161,7 @@ def tell(
                     _tell_of_payer(facts[asked[row]], now, oldest, sides[1][row], met, state)
                 else:
                     _tell_of_payee(facts[asked[row]], now, oldest, state)
-            _remember(entries[place], values, sides, met, state)
+            _remember(place, entries[place], values, sides, met, state)
         for place in range(begin, end):
             other = sides[1 - (entries[place] & 1)][entries[place] >> 1]
             if other != UNKNOWN:
@@ -169,11 +169,28 @@ def tell(
 
 
 @inlined
-def _remember(entry: int, values: Values, sides: Sides, met: npt.NDArray[np.int32], state: State) -> None:
-    """Take a payment into every window."""
-    _, count, total, more = state
+def _begin(begin: int, values: Values, entries: Int64s, asked: Int64s, begun: Int64s) -> None:
+    """Where each window of the first row that is asked for begins: what lies before is never taken into it."""
+    first = begin
+    while asked[entries[first] >> 1] == UNASKED:
+        first += 1
+    now, place = values[0][entries[first] >> 1], begin
+    for window in range(_ALL, -1, -1):
+        while place < first and now - values[0][entries[place] >> 1] > _WINDOWS_US[window]:
+            place += 1
+        begun[window] = place
+
+
+@inlined
+def _remember(place: int, entry: int, values: Values, sides: Sides, met: npt.NDArray[np.int32], state: State) -> None:
+    """Take a payment into every window that has begun."""
+    begun, count, total, more = state
     row, direction = entry >> 1, entry & 1
-    for window in range(_WINDOWS):
+    if place < begun[_ALL]:
+        return
+    for window in range(_ALL, -1, -1):
+        if place < begun[window]:
+            break
         count[direction, window] += 1
         total[direction, window] += values[1][row]
     more[direction, _LOGS] += values[2][row]
@@ -181,8 +198,9 @@ def _remember(entry: int, values: Values, sides: Sides, met: npt.NDArray[np.int3
     more[direction, _LAST] = values[0][row]
     other = sides[1 - direction][row]
     if other != UNKNOWN:
-        more[direction, _DISTINCT] += met[direction, other] == 0
-        met[direction, other] += 1
+        if place >= begun[_7D]:
+            more[direction, _DISTINCT] += met[direction, other] == 0
+            met[direction, other] += 1
         if direction == _OUT:
             met[_EVER, other] += 1
 

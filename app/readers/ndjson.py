@@ -7,6 +7,7 @@ which decides whether it is a record and what its fault is.
 
 import json
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +99,36 @@ def parse(data: bytes | memoryview, first_record_number: int) -> Parsed:
         code[faults],
         raw.take(faults),
     )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The records of a JSON list: landing texts, and each one's own bytes."""
+
+    columns: pa.Table
+    lines: list[bytes]
+
+
+def read_list(data: bytes, begin: int, most: int) -> Listed | None:
+    """The records of ``[{…}, {…}]}``, of which ``data[begin:]`` is what follows the first bracket; at most so many.
+
+    None if a list or one of its records is not beyond doubt: read it by ``read_json``, which says what its fault is.
+    """
+    buffer = read_only(np.frombuffer(data, dtype=np.uint8))
+    ends = np.empty((2, most), dtype=np.int32)
+    count = _cut_list(buffer, begin, ends[0], ends[1])
+    if count <= 0:
+        return None
+    record_begin, record_stop = ends[0, :count], ends[1, :count]
+    field_begin, field_stop = (np.zeros((len(NAMES), count), dtype=np.int32) for _ in range(2))
+    present, fast = np.zeros(count, dtype=np.uint16), np.zeros(count, dtype=np.bool_)
+    _parse(buffer, record_begin, record_stop, _KEYS, _KEY_ENDS, field_begin, field_stop, present, fast)
+    if not fast.all():
+        return None
+    plain = np.zeros(count, dtype=np.uint16)
+    columns = [arrow_column(buffer, field_begin[i], field_stop[i], plain, 0, _null(present, i)) for i in range(len(NAMES))]
+    places = zip(record_begin.tolist(), record_stop.tolist(), strict=True)
+    return Listed(pa.table(columns, schema=SCHEMA), [data[first:last] for first, last in places])
 
 
 def _null(present: Bits, i: int) -> npt.NDArray[np.bool_] | None:
@@ -284,6 +315,44 @@ def _read_fast(
     if high >= 128 and not utf8.valid(data, at, end):
         return False
     return _blanks(data, i + 1, end) == end
+
+
+@kernel
+def _cut_list(data: Bytes, at: int, begin: Places, stop: Places) -> int:
+    """Where each flat object of a list begins and stops; gives how many there are, or -1 if the rest is not ``{…}, …, {…}]}``."""
+    end = data.size
+    count = 0
+    while True:
+        at = _white(data, at, end)
+        if at >= end or data[at] != 123 or count == begin.size:  # {
+            return -1
+        begin[count] = at
+        while at < end and data[at] != 125:  # }
+            if data[at] == 34:
+                at = _text_end(data, at + 1, end)
+                if at < 0:
+                    return -1
+            at += 1
+        at += 1
+        stop[count] = at
+        count += 1
+        at = _white(data, at, end)
+        if at >= end:
+            return -1
+        if data[at] == 93:  # ]
+            break
+        if data[at] != 44:  # ,
+            return -1
+        at += 1
+    at = _white(data, at + 1, end)
+    return count if at < end and data[at] == 125 and _white(data, at + 1, end) == end else -1
+
+
+@inlined
+def _white(data: Bytes, i: int, end: int) -> int:
+    while i < end and (data[i] == 32 or data[i] == 10 or data[i] == 9 or data[i] == 13):
+        i += 1
+    return i
 
 
 @inlined

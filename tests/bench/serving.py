@@ -24,7 +24,8 @@ from app.contracts.landing import NAMES
 from app.readers.ndjson import Line
 from serve import warm
 from serve.engine import Engine
-from serve.journal import Journal, line_of
+from serve.journal import Journal
+from serve.requests import line_of, table_of
 from serve.settings import settings_of
 from tests.bench.main import say
 from tests.support.ports import free_port
@@ -75,7 +76,7 @@ def make_lake(folder: Path) -> Path:
     pence = np.exp(rng.normal(8, 1.2, _PAYMENTS)).astype(int).tolist()
     with (folder / "month.ndjson").open("wb") as file:
         for number, (second, (payer, payee), amount) in enumerate(zip(seconds, sides, pence, strict=True)):
-            file.write(line_of(record(number, _BEGIN + timedelta(seconds=second), payer, payee, amount + 1)))
+            file.write(line_of(record(number, _BEGIN + timedelta(seconds=second), payer, payee, amount + 1)) + b"\n")
     lake = folder / "lake"
     commands: tuple[list[str | Path], ...] = (
         ["run", folder / "month.ndjson", "--lake", lake],
@@ -129,16 +130,16 @@ def bare(lake: Path, folder: Path) -> None:
     engine: Engine = warm.engine_of(warm.open_for(settings), settings, journal, now)[0]
     at = _BEGIN + timedelta(days=_DAYS)
     many = [record(10_000_000 + i, at + timedelta(seconds=i), i * 7919 % 10_000, (i * 104_729 + 1) % 10_000, i + 1) for i in range(6_000)]
-    engine.score(many[:1000])
+    engine.score(table_of(many[:1000]))
     one = []
     for line in many[1000:2000]:
         begun = time.perf_counter()
-        engine.score([line])
+        engine.score(table_of([line]))
         one.append(time.perf_counter() - begun)
     thousands = []
     for begin in range(2000, 6000, 1000):
         begun = time.perf_counter()
-        engine.score(many[begin : begin + 1000])
+        engine.score(table_of(many[begin : begin + 1000]))
         thousands.append(time.perf_counter() - begun)
     say(f"the bare function: one payment {median(one) * 1e3:.2f} ms; a thousand at once {median(thousands) * 1e3:.1f} ms,")
     say(f"  {median(one) * 1000 / median(thousands):.0f} times the payments a second of one at a time")

@@ -6,7 +6,8 @@ import pytest
 
 from app.contracts.landing import NAMES
 from app.errors import LakeBusy
-from serve.journal import Journal, line_of
+from serve.journal import Journal
+from serve.requests import line_of
 
 NOW = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
 
@@ -21,12 +22,12 @@ def names(journal: Journal) -> list[list[str]]:
 
 def test_what_is_written_is_there_when_the_segment_is_closed_and_a_run_leaves_out_what_is_open(tmp_path: Path) -> None:
     journal = Journal(tmp_path, NOW)
-    journal.write([line("1"), line("2")], [{"transaction_id": "1"}], NOW)
+    journal.write([line("1"), line("2")], [b'{"transaction_id": "1"}'], NOW)
     assert names(journal) == []
     assert all(path.name.startswith("_") for path in (tmp_path / "payments").iterdir())
     assert journal.segment_age(NOW + timedelta(seconds=7)) == 7.0
     journal.close_segment(NOW)
-    journal.write([line("3")], [{"transaction_id": "3"}], NOW)
+    journal.write([line("3")], [b'{"transaction_id": "3"}'], NOW)
     journal.close(NOW)
     journal = Journal(tmp_path, NOW)
     assert names(journal) == [["1", "2"], ["3"]]

@@ -18,14 +18,14 @@ def problem(body: bytes) -> Problem:
 
 
 def test_a_number_keeps_its_digits() -> None:
-    (record,) = requests.read(b'{"transaction_id": "1", "amount": -12.340}').records
-    assert record[NAMES.index("amount")] == "-12.340"
+    asked = requests.read(b'{"transaction_id": "1", "amount": -12.340}')
+    assert asked.columns["amount"].to_pylist() == ["-12.340"]
 
 
 def test_a_list_of_records_is_answered_by_a_list() -> None:
     asked = requests.read(b'{"transactions": [{"transaction_id": "1"}, {}]}')
     assert asked.many
-    assert [record[0] for record in asked.records] == ["1", None]
+    assert asked.columns["transaction_id"].to_pylist() == ["1", None]
     assert not requests.read(b"{}").many
 
 
@@ -62,7 +62,8 @@ def test_any_bytes_are_records_or_a_problem(body: bytes) -> None:
     except Problem as found:
         assert found.status.value in {400, 413, 422}
     else:
-        assert all(len(record) == len(NAMES) for record in asked.records)
+        assert asked.columns.column_names == list(NAMES)
+        assert asked.columns.num_rows == len(asked.lines)
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), st.none() | st.text(max_size=8), max_size=4))
@@ -70,6 +71,37 @@ def test_a_record_is_read_as_the_ndjson_reader_reads_it(values: dict[str, str | 
     body = json.dumps(values).encode()
     of_reader = ndjson.read_line(body)
     try:
-        assert requests.read(body).records == [of_reader]
+        assert list(requests.read(body).columns.to_pylist()[0].values()) == of_reader
     except Problem:
         assert isinstance(of_reader, str)
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(NAMES), st.none() | st.text(max_size=8), max_size=4), min_size=1, max_size=4), st.booleans()
+)
+def test_a_list_is_read_as_its_records_one_by_one_and_each_line_is_its_record(
+    listed: list[dict[str, str | None]], ascii_only: bool
+) -> None:
+    body = json.dumps({"transactions": listed}, ensure_ascii=ascii_only).encode(errors="surrogatepass")
+    alone = [ndjson.read_line(json.dumps(values).encode()) for values in listed]
+    try:
+        asked = requests.read(body)
+    except Problem:
+        assert any(isinstance(one, str) for one in alone)
+    else:
+        assert [list(row.values()) for row in asked.columns.to_pylist()] == alone
+        assert [ndjson.read_line(line) for line in asked.lines] == alone
+
+
+@pytest.mark.parametrize("tail", [b"]}", b"] }\n", b"],}", b"]", b"}", b",]}", b"] ]}", b"]} {}", b'],"more":1}'])
+def test_what_follows_a_list_is_as_the_json_parser_sees_it(tail: bytes) -> None:
+    body = b'{"transactions": [{"amount": 1.50}\n, {}' + tail
+    try:
+        found = json.loads(body)
+    except ValueError:
+        problem(body)
+        return
+    if list(found) == ["transactions"]:
+        assert requests.read(body).columns["amount"].to_pylist() == ["1.50", None]
+    else:
+        problem(body)
