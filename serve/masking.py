@@ -13,7 +13,7 @@ _SECRET = re.compile(
     r"(?P<key>leofric_[a-z0-9-]{1,40}_[A-Za-z0-9_-]{16,})"  # an API key, also one that was cut short
     r"|(?P<token>eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]*)"  # a JWT: base64 of what begins with {"
     r"|(?<=://)(?P<user>[^\s/@:]*:[^\s/]*(?=@))"  # user:password of an address
-    r"|(?P<named>(?i:bearer|basic) |(?i:secret|passw(?:or)?d|token)[A-Za-z_]*[\"']?\s*[=:]\s*[\"']?)[^\s\"',&;]+"
+    r"|(?P<named>(?i:bearer|basic) (?!<API key)|(?i:secret|passw(?:or)?d|token)[A-Za-z_]*[\"']?\s*[=:]\s*[\"']?)[^\s\"',&;]+"
 )
 _SENSITIVE = re.compile(
     r"(?P<run>(?<![0-9])[0-9]{8}T[0-9]{6}(?:\.[0-9]{6})?Z(?:-[0-9a-f]{8}\b)?)"  # ids of runs and models begin with an instant
@@ -58,8 +58,9 @@ def _replacement(found: re.Match[str]) -> str:
 class JsonLines(logging.Formatter):
     """One JSON object a line: time, level, logger, message, request_id, then what the call gave as ``extra``, then the exception.
 
-    Texts are masked wherever they are, and what is in a field that is named after a secret. Other numbers stay, since counts and times must be readable, except in fields that are named after an
-    account; an account's number in a field of another name must be a text, as it is everywhere in Leofric.
+    Texts are masked wherever they are, and all that is in a field that is named after a secret. Other numbers stay, since counts and
+    times must be readable, except in fields that are named after an account; an account's number in a field of another name must be a
+    text, as it is everywhere in Leofric.
     """
 
     def format(self, record: logging.LogRecord) -> str:

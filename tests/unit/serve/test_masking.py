@@ -162,8 +162,8 @@ def test_numbers_stay_except_in_fields_that_are_named_after_an_account() -> None
 
 
 def test_fields_that_are_named_after_a_secret_are_masked_whole() -> None:
-    made = line(record("x", password="hunter2", storage_options={"AWS_SECRET_ACCESS_KEY": 12, "AWS_REGION": "x"}, token=None))
-    assert (made["password"], made["storage_options"], made["token"]) == (
+    made = line(record("x", redis_password=["hunter2"], storage_options={"AWS_SECRET_ACCESS_KEY": 12, "AWS_REGION": "x"}, token=None))
+    assert (made["redis_password"], made["storage_options"], made["token"]) == (
         "****",
         {"AWS_SECRET_ACCESS_KEY": "****", "AWS_REGION": "x"},
         None,
