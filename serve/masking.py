@@ -5,6 +5,7 @@ import logging
 import math
 import re
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 _STARS = "****"
 _GAP = "[- \u00a0\u2010-\u2015]"  # what people write between groups of digits
@@ -92,11 +93,18 @@ def _request_id(value: object) -> str | None:
     return text if _REQUEST_ID.fullmatch(text) else masked(text)
 
 
+@lru_cache(maxsize=512)
+def _named_after(name: str) -> tuple[bool, bool]:
+    """Whether a field's name speaks of a secret, or of an account."""
+    return _SECRET_NAME.search(name) is not None, _PRIVATE_NAME.search(name) is not None
+
+
 def _plain(name: str, value: object, depth: int = _DEEPEST) -> object:
-    if value is not None and _SECRET_NAME.search(name):
+    secret, private = _named_after(name)
+    if value is not None and secret:
         return _STARS
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and _PRIVATE_NAME.search(name):
+    if is_number and private:
         return masked(str(value))
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
