@@ -106,12 +106,13 @@ def set_up(level: str, log_file: Path | None = None, log_socket: Path | None = N
 
 
 def _add_to(logger: logging.Logger, handler: logging.Handler) -> None:
-    """Ray's loggers pass nothing on to the root. Their files stay, masked as all else; what they write to stderr as text does not."""
+    """Ray's loggers have handlers of their own. Files stay, masked as all else; what is written to stderr as text does not."""
     files = [one for one in logger.handlers if isinstance(one, MemoryHandler)]
     for file in files:
         if file.target is not None:
             file.target.setFormatter(JsonLines())
     logger.handlers = [*files, _Warnings(handler)]
+    logger.propagate = False
 
 
 class _Warnings(logging.Handler):

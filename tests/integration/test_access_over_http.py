@@ -168,15 +168,15 @@ def test_a_champion_that_cannot_be_used_does_not_keep_a_revoked_key_good(lake: P
 @pytest.fixture
 def log_file(tmp_path: Path) -> Iterator[Path]:
     """The log of this process, as a replica sets it up; what was there before is put back."""
-    names = (None, "leofric", "serve", "ray", "ray.serve")
-    before = {name: (logging.getLogger(name).handlers[:], logging.getLogger(name).level) for name in names}
+    loggers = [logging.getLogger(name) for name in (None, "leofric", "serve", "ray", "ray.serve")]
+    before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     logs.set_up("debug", tmp_path / "leofric.log")
     (handler,) = logging.getLogger().handlers
     yield tmp_path / "leofric.log"
     handler.close()
-    for name, (handlers, level) in before.items():
-        logging.getLogger(name).handlers = handlers
-        logging.getLogger(name).setLevel(level)
+    for logger, handlers, level, propagate in before:
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 def lines_of(log: Path) -> list[dict[str, Any]]:
