@@ -32,7 +32,7 @@ def api_of(service: Callable[[], Service]) -> FastAPI:
         begun, request_id = perf_counter(), request.headers.get(_ID_HEADER) or uuid.uuid4().hex
         metrics = service().metrics
         metrics.waiting.inc()
-        exchange, why = logs.begin(logs.Exchange(route, request_id, _peer(request))), None
+        exchange, why = logs.begin(logs.Exchange(route, request_id[:64], _peer(request))), None
         headers: dict[str, str] = {}  # Serve gives the request's id back by itself
         try:
             body, status, kind = await work(request_id[:64]), HTTPStatus.OK, _JSON
@@ -81,7 +81,8 @@ def api_of(service: Callable[[], Service]) -> FastAPI:
 
     @api.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
-        exchange = logs.begin(logs.Exchange("metrics", request.headers.get(_ID_HEADER) or uuid.uuid4().hex, _peer(request)))
+        request_id = request.headers.get(_ID_HEADER) or uuid.uuid4().hex
+        exchange = logs.begin(logs.Exchange("metrics", request_id[:64], _peer(request)))
         try:
             await service().client(request.headers.get("authorization"), Scope.METRICS)
         except Problem as problem:

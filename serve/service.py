@@ -69,6 +69,7 @@ class Service:
     async def client(self, authorization: str | None, scope: Scope) -> Client:
         """Who asks; Problem if nobody known, or nobody who may. What asks an issuer or a Redis is done beside the loop."""
         if self._settings.insecure_local:
+            logs.note(client=INSECURE_LOCAL.name)
             return INSECURE_LOCAL
         authenticate = self._authenticator.authenticate
         try:

@@ -165,6 +165,21 @@ def test_a_champion_that_cannot_be_used_does_not_keep_a_revoked_key_good(lake: P
         until(lambda: caller.validate(key).status == 401)
 
 
+def test_each_decision_is_in_the_journal_with_who_asked_in_which_request_and_when_and_no_refused_request_is(lake: Path) -> None:
+    key, forms = key_of(lake, "payments", Scope.SCORE), key_of(lake, "forms")
+    begun = datetime.now(UTC)
+    sent = [{name: value for name, value in record(number).items() if value} for number in (30, 31, 32)]
+    with over_http(service_on(lake)) as caller:
+        for credentials, document, request_id in [(key, sent[0], "one"), (forms, sent[1], "no"), (key, {"transactions": sent[1:]}, "two")]:
+            caller.ask("/v1/transactions/score", document, credentials, {"X-Request-Id": request_id})
+    (segment,) = (lake / "journal/decisions").iterdir()
+    decisions = [json.loads(line) for line in segment.read_text().splitlines()]
+    told = [(one["transaction_id"], one["client"], one["request_id"]) for one in decisions]
+    names = [one["transaction_id"] for one in sent]
+    assert told == list(zip(names, ["payments"] * 3, ["one", "two", "two"], strict=True))
+    assert all(begun <= datetime.fromisoformat(one["at"]) <= datetime.now(UTC) for one in decisions)
+
+
 @pytest.fixture
 def log_file(tmp_path: Path) -> Iterator[Path]:
     """The log of this process, as a replica sets it up; what was there before is put back."""
