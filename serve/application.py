@@ -13,6 +13,7 @@ from ray import serve as ray_serve
 from ray.serve import Application
 from starlette.responses import Response
 
+from app.errors import LeofricError
 from serve import logs, openapi
 from serve.access import Scope
 from serve.problems import MEDIA_TYPE, Problem
@@ -133,7 +134,12 @@ class Payments:
 
     def __init__(self, settings: ServeSettings) -> None:
         logs.set_up(settings.log_level, settings.log_file, settings.log_socket)
-        _replica.service = Service(settings)
+        try:
+            _replica.service = Service(settings)
+        except Exception as error:
+            # Ray keeps what is raised here to itself; it tries again, and says in the end that it failed.
+            log.error("the service cannot start: %s", error, exc_info=not isinstance(error, LeofricError))
+            raise
 
     async def reconfigure(self, _: object) -> None:
         """Begin to follow the lake; Ray calls this once the replica is made."""

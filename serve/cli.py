@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
+from app.errors import LeofricError
 from serve import logs
 from serve.cli_common import LakeOption, StorageOption, reports_errors, storage_options
 from serve.settings import RATE_LIMIT_STORAGE, ServeSettings, settings_of
@@ -98,7 +99,10 @@ def _run(settings: ServeSettings, host: str, port: int) -> None:
         signal.signal(number, lambda *_: ended.set())
     tls = {} if settings.tls_key is None else {"ssl_certfile": str(settings.tls_certificate), "ssl_keyfile": str(settings.tls_key)}
     ray_serve.start(http_options={"host": host, "port": _free_port()} | tls)
-    ray_serve.run(build_app(dict(settings)), name="leofric")
+    try:
+        ray_serve.run(build_app(dict(settings)), name="leofric")
+    except RuntimeError as error:
+        raise LeofricError(f"the service did not start; its log says why (Ray says: {error})") from None
     address = f"{'https' if tls else 'http'}://{host}:{port}"
     typer.echo(json.dumps({"ready": address, "docs": f"{address}/docs"}))
     ended.wait()

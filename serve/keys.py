@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-from app.errors import LakeDamaged, UsageError
+from app.errors import LakeDamaged, LakeNotFound, UsageError
 from app.lake import layout
 from app.lake.lake import Lake
 from serve.access import KEY_PREFIX, CannotAuthenticate, Client, Scope
@@ -141,8 +141,15 @@ def listed(lake: Lake) -> list[StoredKey]:
 
 
 def key_ring(lake: Lake) -> KeyRing:
-    """The keys that are valid now; LakeDamaged if one cannot be read: better no ring than one that forgot a revocation."""
-    return KeyRing.of(lake.key, listed(lake))
+    """The keys that are valid now.
+
+    LakeDamaged if one cannot be read: better no ring than one that forgot a revocation. LakeNotFound if the lake is gone, since a folder
+    that is not mounted now looks like one without keys.
+    """
+    stored = listed(lake)
+    if not stored and not lake.storage.exists(layout.IDENTITY):
+        raise LakeNotFound(f"the lake at {lake.storage.root} is not there any more")
+    return KeyRing.of(lake.key, stored)
 
 
 def _read(lake: Lake, path: str) -> StoredKey:

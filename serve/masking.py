@@ -74,7 +74,7 @@ class JsonLines(logging.Formatter):
             "request_id": _request_id(getattr(record, "request_id", None)),
         }
         for name, value in vars(record).items():
-            if name not in _OWN:
+            if name not in _OWN and not name.startswith("_"):  # Ray gives every record a _ray_timestamp_ns
                 line[name if name not in line and name not in {"exception", "stack"} else f"{name}_"] = _plain(name, value)
         if record.exc_info:
             line["exception"] = masked(self.formatException(record.exc_info))

@@ -30,7 +30,7 @@ class ServeSettings(BaseModel):
         description="where clients are counted: memory:// or redis://…; its password is kept out of Serve's config by the environment",
     )
     trusted_key_file: Path | None = Field(default=None, description="an Ed25519 public key: only models that it signed are used")
-    tls_certificate: Path | None = Field(default=None, description="the certificate's chain in PEM: https instead of http")
+    tls_certificate: Path | None = Field(default=None, description="the certificate's chain in PEM; `leofric serve` then speaks HTTPS")
     tls_key: Path | None = Field(default=None, description="its private key in PEM")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="info has a line for each request")
     log_file: Path | None = Field(default=None, description="where the log goes, instead of stderr")

@@ -106,6 +106,7 @@ def test_over_tls_requests_are_answered_and_told_and_nothing_secret_is_written(
             statuses = [asking(SCORE, document, who) for who, document in [*documents, (forms, sent), (key[:-1] + "!", sent)]]
             assert statuses == [200, 200, 422, 422, 429, 403, 401]
             assert client.dbsize() >= 1, "the client was counted elsewhere"
+            _second_service_says_why_it_cannot_start(lake, environment)
             with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
                 urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", timeout=60)
         finally:
@@ -120,6 +121,15 @@ def test_over_tls_requests_are_answered_and_told_and_nothing_secret_is_written(
     for secret in (key, key[-43:], forms[-43:], PASSWORD, OPTION, "87654321", "12-34-56", IBAN, "20000030", "203040"):
         assert secret not in told
         assert [path for path, text in written.items() if secret in text] == []
+
+
+def _second_service_says_why_it_cannot_start(lake: Path, environment: dict[str, str]) -> None:
+    words = [LEOFRIC, "serve", "--lake", str(lake), "--port", str(free_port())]
+    ran = subprocess.run(words, check=False, capture_output=True, text=True, timeout=100, env=environment)
+    why = "the service cannot start: another service writes the journal"
+    assert (ran.returncode, ran.stdout, "Traceback" in ran.stderr) == (1, "", False)
+    assert any(json.loads(line)["message"].startswith(why) for line in ran.stderr.splitlines() if line.startswith("{"))
+    assert ran.stderr.splitlines()[-1].startswith("leofric: the service did not start; its log says why")
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,23 @@ def test_keys_that_the_lake_did_not_confirm_for_too_long_are_used_no_more(lake: 
         assert caller.validate("leofric_payments_wrong").status == 503
 
 
+def test_while_the_lake_is_away_keys_stay_good_for_a_time_and_are_checked_again_when_it_is_back(lake: Path, tmp_path: Path) -> None:
+    key, journal = key_of(lake, "payments"), tmp_path / "journal"
+    settings = {"follow_seconds": 0.05, "keys_seconds_most": 1.0, "journal": journal}
+    with over_http(service_on(lake, **settings)) as caller:
+        lake.rename(tmp_path / "away")
+        statuses = {200}
+
+        def is_refused() -> bool:
+            statuses.add(caller.validate(key).status)
+            return statuses != {200}
+
+        until(is_refused)
+        assert statuses == {200, 503}
+        (tmp_path / "away").rename(lake)
+        until(lambda: caller.validate(key).status == 200)
+
+
 def test_a_champion_that_cannot_be_used_does_not_keep_a_revoked_key_good(lake: Path) -> None:
     key = key_of(lake, "payments")
     with over_http(service_on(lake, follow_seconds=0.05)) as caller:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import LakeDamaged, UsageError
+from app.errors import LakeDamaged, LakeNotFound, UsageError
 from app.lake import layout
 from app.lake.lake import Lake
 from app.lake.storage import Storage
@@ -23,7 +23,9 @@ LATER = NOW + timedelta(days=1)
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake(Storage(str(tmp_path)), bytes(range(16)))
+    storage = Storage(str(tmp_path))
+    storage.put(layout.IDENTITY, b"{}")
+    return Lake(storage, bytes(range(16)))
 
 
 def test_a_key_is_known_as_its_client_with_its_scopes(lake: Lake) -> None:
@@ -126,6 +128,13 @@ def test_keys_are_listed_by_name_the_revoked_ones_too(lake: Lake) -> None:
 def test_a_lake_without_keys_has_an_empty_ring(lake: Lake) -> None:
     assert listed(lake) == []
     assert key_ring(lake).client_of("leofric_payments_" + "A" * 43) is None
+
+
+def test_a_lake_that_is_gone_is_not_one_without_keys(lake: Lake, tmp_path: Path) -> None:
+    create(lake, "payments", [Scope.SCORE], "ann", NOW)
+    tmp_path.rename(tmp_path.with_name("elsewhere"))
+    with pytest.raises(LakeNotFound, match="is not there any more"):
+        key_ring(lake)
 
 
 def test_a_secret_is_good_for_its_own_name_only(lake: Lake) -> None:

@@ -170,6 +170,10 @@ def test_fields_that_are_named_after_a_secret_are_masked_whole() -> None:
     )
 
 
+def test_a_librarys_private_field_is_left_out() -> None:
+    assert "_private" not in line(record("x", _private=1795533470264944766))
+
+
 def test_an_extra_field_cannot_take_the_place_of_the_records_own() -> None:
     made = line(record("x", time="never", level="none", exception="no"))
     assert (made["time_"], made["level"], made["level_"], made["exception_"]) == ("never", "WARNING", "none", "no")
