@@ -60,11 +60,23 @@ class CannotAuthenticate(LeofricError):
 class Authenticator:
     """``client_of_key`` gives the client of an API key, or None; ``client_of_token`` that of a JWT, or raises what it is.
 
-    Functions, so that a service can exchange its keys while it runs. Without ``client_of_token`` no JWT is accepted.
+    Functions, so that a service can exchange its keys while it runs. Without ``client_of_token`` no JWT is accepted. ``token_waits``
+    says whether the issuer has to be asked for its keys before a JWT is verified.
     """
 
     client_of_key: Callable[[str], Client | None]
     client_of_token: Callable[[str], Client] | None = None
+    token_waits: Callable[[str], bool] = lambda _: False
+
+    def waits(self, authorization: str | None) -> bool:
+        """Whether ``authenticate`` may take seconds, and is no work for an event loop."""
+        if self.client_of_token is None:
+            return False
+        try:
+            token = _bearer(authorization)
+        except Unauthenticated:
+            return False
+        return not token.startswith(KEY_PREFIX) and self.token_waits(token)
 
     def authenticate(self, authorization: str | None) -> Client:
         """The client that an Authorization header names.

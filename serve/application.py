@@ -13,7 +13,8 @@ from ray import serve as ray_serve
 from ray.serve import Application
 from starlette.responses import Response
 
-from serve import openapi
+from app.errors import LeofricError
+from serve import logs, openapi
 from serve.access import Scope
 from serve.problems import MEDIA_TYPE, Problem
 from serve.requests import MOST_BYTES
@@ -32,19 +33,22 @@ def api_of(service: Callable[[], Service]) -> FastAPI:
         begun, request_id = perf_counter(), request.headers.get(_ID_HEADER) or uuid.uuid4().hex
         metrics = service().metrics
         metrics.waiting.inc()
+        exchange, why = logs.begin(logs.Exchange(route, request_id[:64], _peer(request))), None
         headers: dict[str, str] = {}  # Serve gives the request's id back by itself
         try:
             body, status, kind = await work(request_id[:64]), HTTPStatus.OK, _JSON
         except Problem as problem:
-            body, status, kind = problem.body(), problem.status, MEDIA_TYPE
+            body, status, kind, why = problem.body(), problem.status, MEDIA_TYPE, problem.detail
             headers.update(problem.headers)
         except Exception:
-            log.exception("request %s failed", request_id)
+            log.exception("the request failed")
             failed = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"the service failed; its log tells why under request {request_id[:64]}")
-            body, status, kind = failed.body(), failed.status, MEDIA_TYPE
+            body, status, kind, why = failed.body(), failed.status, MEDIA_TYPE, "the request failed"
         metrics.waiting.dec()
         metrics.requests.labels(route, str(status.value)).inc()
-        metrics.seconds.labels(route).observe(perf_counter() - begun)
+        seconds = perf_counter() - begun
+        metrics.seconds.labels(route).observe(seconds)
+        logs.answered(exchange, status, seconds, why)
         return Response(body, status.value, headers, kind)
 
     @api.post("/v1/transactions/validate", **openapi.VALIDATE)
@@ -52,7 +56,7 @@ def api_of(service: Callable[[], Service]) -> FastAPI:
         """Is this payment well formed? As the batch would decide; nothing is put down."""
 
         async def work(_: str) -> bytes:
-            service().client(request.headers.get("authorization"), Scope.VALIDATE)
+            await service().client(request.headers.get("authorization"), Scope.VALIDATE)
             return service().validate(await _body(request))
 
         return await answered(request, "validate", work)
@@ -62,7 +66,7 @@ def api_of(service: Callable[[], Service]) -> FastAPI:
         """How unusual is this payment? As the batch would score it; it belongs to its accounts' histories from then on."""
 
         async def work(request_id: str) -> bytes:
-            client = service().client(request.headers.get("authorization"), Scope.SCORE)
+            client = await service().client(request.headers.get("authorization"), Scope.SCORE)
             return await service().score(await _body(request), client, request_id)
 
         return await answered(request, "score", work)
@@ -78,13 +82,20 @@ def api_of(service: Callable[[], Service]) -> FastAPI:
 
     @api.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
+        request_id = request.headers.get(_ID_HEADER) or uuid.uuid4().hex
+        exchange = logs.begin(logs.Exchange("metrics", request_id[:64], _peer(request)))
         try:
-            service().client(request.headers.get("authorization"), Scope.METRICS)
+            await service().client(request.headers.get("authorization"), Scope.METRICS)
         except Problem as problem:
+            logs.answered(exchange, problem.status, 0.0, problem.detail)
             return Response(problem.body(), problem.status.value, dict(problem.headers), MEDIA_TYPE)
         return Response(service().metrics.text(), media_type="text/plain; version=0.0.4")
 
     return api
+
+
+def _peer(request: Request) -> str | None:
+    return None if request.client is None else request.client.host
 
 
 async def _body(request: Request) -> bytes:
@@ -122,7 +133,13 @@ class Payments:
     """The deployment: one process that holds the histories of all accounts."""
 
     def __init__(self, settings: ServeSettings) -> None:
-        _replica.service = Service(settings)
+        logs.set_up(settings.log_level, settings.log_file, settings.log_socket)
+        try:
+            _replica.service = Service(settings)
+        except Exception as error:
+            # Ray keeps what is raised here to itself; it tries again, and says in the end that it failed.
+            log.error("the service cannot start: %s", error, exc_info=not isinstance(error, LeofricError))
+            raise
 
     async def reconfigure(self, _: object) -> None:
         """Begin to follow the lake; Ray calls this once the replica is made."""

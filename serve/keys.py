@@ -9,17 +9,18 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-from app.errors import LakeDamaged, UsageError
+from app.errors import LakeDamaged, LakeNotFound, UsageError
 from app.lake import layout
 from app.lake.lake import Lake
-from serve.access import KEY_PREFIX, Client, Scope
+from serve.access import KEY_PREFIX, CannotAuthenticate, Client, Scope
 
 _NAME = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 _NAME_FORM = re.compile(_NAME)
@@ -68,6 +69,35 @@ class KeyRing:
         return client if hmac.compare_digest(_hash(self._secret, key_text), expected) else None
 
 
+class KeysInUse:
+    """The ring of keys that a service uses, read anew now and then.
+
+    A ring that is older than ``seconds_most`` is used no more: who stands between the service and the lake must not be able to keep a
+    key good that was revoked.
+    """
+
+    def __init__(self, read: Callable[[], KeyRing], seconds_most: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Reads the first ring."""
+        self._read = read
+        self._seconds_most = seconds_most
+        self._clock = clock
+        self.read()
+
+    def read(self) -> None:
+        """Read the ring; whatever reading raises leaves the old one in use."""
+        begun = self._clock()
+        self._ring, self._read_at = self._read(), begun
+
+    def client_of(self, key_text: str) -> Client | None:
+        """Whose key this is, or None; CannotAuthenticate if the ring is too old to say."""
+        if self._clock() - self._read_at > self._seconds_most:
+            raise CannotAuthenticate(
+                "API keys cannot be checked now: the lake, which says which ones were revoked, "
+                f"could not be read for {self._seconds_most:.0f} s; try again later"
+            )
+        return self._ring.client_of(key_text)
+
+
 def create(lake: Lake, name: str, scopes: Iterable[Scope], who: str, now: datetime) -> str:
     """Make a key and return its text, which is kept nowhere.
 
@@ -111,8 +141,15 @@ def listed(lake: Lake) -> list[StoredKey]:
 
 
 def key_ring(lake: Lake) -> KeyRing:
-    """The keys that are valid now; LakeDamaged if one cannot be read: better no ring than one that forgot a revocation."""
-    return KeyRing.of(lake.key, listed(lake))
+    """The keys that are valid now.
+
+    LakeDamaged if one cannot be read: better no ring than one that forgot a revocation. LakeNotFound if the lake is gone, since a folder
+    that is not mounted now looks like one without keys.
+    """
+    stored = listed(lake)
+    if not stored and not lake.storage.exists(layout.IDENTITY):
+        raise LakeNotFound(f"the lake at {lake.storage.root} is not there any more")
+    return KeyRing.of(lake.key, stored)
 
 
 def _read(lake: Lake, path: str) -> StoredKey:

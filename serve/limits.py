@@ -40,6 +40,11 @@ class Limiter:
         self._shared = None if storage_uri == "memory://" else FixedWindowRateLimiter(_redis(storage_uri))
         self._shared_from = 0.0
 
+    @property
+    def waits(self) -> bool:
+        """Whether ``check`` asks another process, and is no work for an event loop."""
+        return self._shared is not None and time.monotonic() >= self._shared_from
+
     def check(self, client_name: str) -> float | None:
         """Count a call: None if it is allowed, or else in how many seconds one will be."""
         if self._shared is not None and time.monotonic() >= self._shared_from:

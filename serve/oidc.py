@@ -83,6 +83,16 @@ class IssuerKeys:
             )
         return self._keys.get((kid, algorithm))
 
+    def has(self, kid: str, algorithm: str) -> bool:
+        """Whether ``find`` has the key at hand, and asks nobody."""
+        return self._clock() - self._fetched_at < self._fresh_seconds and (kid, algorithm) in self._keys
+
+    def keep_fresh(self) -> None:
+        """Fetch the keys well before they are needed anew, so that no token has to wait for it; call it now and then."""
+        now = self._clock()
+        if now - self._fetched_at >= self._fresh_seconds / 2:
+            self._refresh(now, wait=False)
+
     def _refresh(self, now: float, *, wait: bool) -> None:
         if not self._fetching.acquire(blocking=wait):
             return
@@ -124,12 +134,16 @@ class Verifier:
             raise Unauthenticated("the token's sub cannot be a client's name")
         return Client(f"oidc:{subject}", _scopes(claims))
 
+    def waits(self, token: str) -> bool:
+        """Whether ``client_of`` asks the issuer for its keys: seconds, if it does not answer."""
+        try:
+            kid, algorithm = _named_key(token)
+        except (jwt.PyJWTError, ValueError, Unauthenticated):
+            return False
+        return not self.keys.has(kid, algorithm)
+
     def _verified(self, token: str) -> dict[str, Any]:
-        header = jwt.get_unverified_header(token)
-        kid, algorithm = header.get("kid"), header.get("alg")
-        # The header only chooses among the issuer's keys; which algorithm goes with a key is the key's.
-        if not isinstance(kid, str) or not isinstance(algorithm, str) or algorithm not in _ALGORITHMS or "crit" in header:
-            raise Unauthenticated("the token must be signed with RS256 or ES256 and name its key (kid), without critical extensions")
+        kid, algorithm = _named_key(token)
         key = self.keys.find(kid, algorithm)
         if key is None:
             raise Unauthenticated("the token is signed with a key that the issuer does not publish")
@@ -149,6 +163,15 @@ class Verifier:
             raise Unauthenticated("the token has expired")
         if "nbf" in claims and now < _instant(claims["nbf"]) - LEEWAY_SECONDS:
             raise Unauthenticated("the token is not valid yet")
+
+
+def _named_key(token: str) -> tuple[str, str]:
+    """The kid and algorithm in a token's header. It only chooses among the issuer's keys; which algorithm goes with a key is the key's."""
+    header = jwt.get_unverified_header(token)
+    kid, algorithm = header.get("kid"), header.get("alg")
+    if not isinstance(kid, str) or not isinstance(algorithm, str) or algorithm not in _ALGORITHMS or "crit" in header:
+        raise Unauthenticated("the token must be signed with RS256 or ES256 and name its key (kid), without critical extensions")
+    return kid, algorithm
 
 
 def fetch_from(url: str, seconds: float = FETCH_SECONDS) -> Fetch:

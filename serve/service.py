@@ -3,21 +3,24 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from time import perf_counter
 from typing import Final
 
 import orjson
 import pyarrow as pa
+from deltalake.exceptions import DeltaError
+from obstore.exceptions import BaseError
 
 from app.errors import LeofricError
 from app.lake.lake import Lake
 from models import champions
-from serve import keys, oidc, requests, warm
+from serve import keys, logs, oidc, requests, warm
 from serve.access import INSECURE_LOCAL, Authenticator, CannotAuthenticate, Client, Forbidden, Scope, Unauthenticated, require
 from serve.engine import Answer, Decided, Engine, InUse
 from serve.journal import Journal
@@ -32,6 +35,8 @@ log = logging.getLogger("leofric.serve")
 
 _CHUNK: Final = 2_000
 """So many payments that a run has loaded meanwhile are taken in before requests have their turn again."""
+
+_LAKE_FAILS: Final = (LeofricError, OSError, BaseError, DeltaError)
 
 
 @dataclass
@@ -55,20 +60,26 @@ class Service:
         self._engine, self._seen = warm.engine_of(self._lake, settings, self._journal, clock())
         self._rollouts = Rollouts(self._lake, settings, clock, self.metrics)
         self._engine.trial = self._rollouts.follow(self._seen.champions)
-        tokens = None if settings.oidc_jwks_url is None else _tokens(settings)
-        self._authenticator = Authenticator(keys.key_ring(self._lake).client_of, tokens)
-        self._limiter = None if settings.rate_limit is None else Limiter(settings.rate_limit, settings.rate_limit_storage)
+        self._keys = keys.KeysInUse(partial(keys.key_ring, self._lake), settings.keys_seconds_most)
+        self._tokens = _tokens(settings)
+        self._authenticator = _authenticator(self._keys, self._tokens)
+        storage = settings.rate_limit_storage.get_secret_value()
+        self._limiter = None if settings.rate_limit is None else Limiter(settings.rate_limit, storage)
         self._jobs: list[_Job] = []
         self.broken: str | None = None
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="follow")
         self._show()
 
-    def client(self, authorization: str | None, scope: Scope) -> Client:
-        """Who asks; Problem if nobody known, or nobody who may."""
+    async def client(self, authorization: str | None, scope: Scope) -> Client:
+        """Who asks; Problem if nobody known, or nobody who may. What asks an issuer or a Redis is done beside the loop."""
         if self._settings.insecure_local:
+            logs.note(client=INSECURE_LOCAL.name)
             return INSECURE_LOCAL
+        authenticate = self._authenticator.authenticate
         try:
-            client = self._authenticator.authenticate(authorization)
+            waits = self._authenticator.waits(authorization)
+            client = await asyncio.to_thread(authenticate, authorization) if waits else authenticate(authorization)
+            logs.note(client=client.name)
             require(client, scope)
         except Unauthenticated as error:
             raise Problem(HTTPStatus.UNAUTHORIZED, str(error), headers={"WWW-Authenticate": "Bearer"}) from None
@@ -76,7 +87,10 @@ class Service:
             raise Problem(HTTPStatus.FORBIDDEN, str(error)) from None
         except CannotAuthenticate as error:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": "5"}) from None
-        wait = None if self._limiter is None else self._limiter.check(client.name)
+        wait = None
+        if self._limiter is not None:
+            check = self._limiter.check
+            wait = await asyncio.to_thread(check, client.name) if self._limiter.waits else check(client.name)
         if wait is not None:
             seconds = str(max(1, round(wait)))
             raise Problem(
@@ -87,6 +101,7 @@ class Service:
     def validate(self, body: bytes) -> bytes:
         """What is wrong with the records of a body."""
         asked = requests.read(body)
+        logs.note(records=len(asked.lines))
         answers = self._engine.validate(asked.columns)
         for answer in answers:
             self._count_refused(answer["reasons"] if not answer["valid"] else [])
@@ -95,6 +110,7 @@ class Service:
     async def score(self, body: bytes, client: Client, request_id: str) -> bytes:
         """Score the records of a body; the answer is on disk when it is given."""
         asked = requests.read(body)
+        logs.note(records=len(asked.lines))
         if self.broken is not None:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"the service is being replaced: {self.broken}", headers={"Retry-After": "10"})
         loop = asyncio.get_running_loop()
@@ -114,7 +130,8 @@ class Service:
         try:
             decided = self._decide(jobs)
         except Exception as error:
-            log.exception("%d requests failed", len(jobs))
+            # The task's own request is but one of them.
+            log.exception("%d requests failed", len(jobs), extra={"request_id": None, "request_ids": [job.request_id for job in jobs]})
             self.broken = "the journal cannot be written" if isinstance(error, OSError) else "it failed"
             for job in jobs:
                 if not job.answers.done():
@@ -160,10 +177,17 @@ class Service:
             await asyncio.sleep(self._settings.follow_seconds)
             if self._journal.segment_age(self._clock()) >= self._settings.segment_seconds:
                 self._journal.close_segment(self._clock())
-            try:
-                await self._follow_once(loop)
-            except (LeofricError, OSError) as error:
-                log.warning("the lake could not be followed; what is known goes on to be used: %s", error)
+            await self._attempt(loop.run_in_executor(self._reader, self._keys.read))
+            if self._tokens is not None:
+                await self._attempt(loop.run_in_executor(self._reader, self._tokens.keys.keep_fresh))
+            await self._attempt(self._follow_once(loop))
+
+    async def _attempt(self, work: Awaitable[None]) -> None:
+        """One thing that cannot be read, such as a corrupt champion, does not keep the service from hearing of others."""
+        try:
+            await work
+        except _LAKE_FAILS as error:
+            log.warning("the lake could not be followed; what is known goes on to be used: %s", error)
 
     async def _follow_once(self, loop: asyncio.AbstractEventLoop) -> None:
         self._engine.trial = await loop.run_in_executor(self._reader, self._rollouts.follow, self._seen.champions)
@@ -173,8 +197,6 @@ class Service:
             self._seen = replace(self._seen, champions=found.champions)
             log.info("the model %s answers now", found.champions.forest)
         self._engine.thresholds_on = self._clock().date()
-        ring = await loop.run_in_executor(self._reader, keys.key_ring, self._lake)
-        self._authenticator = replace(self._authenticator, client_of_key=ring.client_of)
         for path in await loop.run_in_executor(self._reader, warm.new_files, self._lake, self._seen):
             for part in await loop.run_in_executor(self._reader, warm.read_all, self._lake, [path]):
                 for begin in range(0, part.silver.num_rows, _CHUNK):
@@ -224,11 +246,17 @@ class Service:
             self.metrics.model.labels("supervised", self._seen.champions.ranker).set(1)
 
 
-def _tokens(settings: ServeSettings) -> Callable[[str], Client]:
+def _tokens(settings: ServeSettings) -> oidc.Verifier | None:
+    """Who verifies tokens, with the issuer's keys at hand if the issuer answers."""
     if settings.oidc_issuer is None or settings.oidc_audience is None or settings.oidc_jwks_url is None:
-        raise AssertionError("settings_of has seen to it that all three are there")
+        return None
     issuer_keys = oidc.IssuerKeys(oidc.fetch_from(settings.oidc_jwks_url))
-    return oidc.Verifier(settings.oidc_issuer, settings.oidc_audience, issuer_keys).client_of
+    issuer_keys.keep_fresh()
+    return oidc.Verifier(settings.oidc_issuer, settings.oidc_audience, issuer_keys)
+
+
+def _authenticator(held: keys.KeysInUse, tokens: oidc.Verifier | None) -> Authenticator:
+    return Authenticator(held.client_of) if tokens is None else Authenticator(held.client_of, tokens.client_of, tokens.waits)
 
 
 def _together(tables: list[pa.Table]) -> pa.Table:

@@ -1,12 +1,15 @@
 """What the service is started with: one frozen object, from the command line or from a Serve config's arguments."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from app.errors import UsageError
+
+RATE_LIMIT_STORAGE: Final = "LEOFRIC_RATE_LIMIT_STORAGE"
 
 
 class ServeSettings(BaseModel):
@@ -15,15 +18,24 @@ class ServeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     lake: str = Field(description="the lake: a local folder, or s3://bucket/prefix")
-    storage_options: dict[str, str] = Field(default={}, description="Delta Lake's storage options, for S3")
+    storage_options: dict[str, str] = Field(default={}, repr=False, description="Delta Lake's storage options, for S3")
     journal: Path | None = Field(default=None, description="a folder on a disk of the service; for a local lake LAKE/journal")
     insecure_local: bool = Field(default=False, description="everybody may do everything; only on 127.0.0.1")
     oidc_issuer: str | None = Field(default=None, description="the issuer of tokens that are taken beside API keys")
     oidc_audience: str | None = Field(default=None, description="the audience that tokens must name")
     oidc_jwks_url: str | None = Field(default=None, description="where the issuer's public keys are")
     rate_limit: str | None = Field(default=None, description="of each client, such as 600/minute")
-    rate_limit_storage: str = Field(default="memory://", description="where clients are counted: memory:// or redis://…")
+    rate_limit_storage: SecretStr = Field(
+        default_factory=lambda: SecretStr(os.environ.get(RATE_LIMIT_STORAGE, "memory://")),
+        description="where clients are counted: memory:// or redis://…; its password is kept out of Serve's config by the environment",
+    )
     trusted_key_file: Path | None = Field(default=None, description="an Ed25519 public key: only models that it signed are used")
+    tls_certificate: Path | None = Field(default=None, description="the certificate's chain in PEM; `leofric serve` then speaks HTTPS")
+    tls_key: Path | None = Field(default=None, description="its private key in PEM")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="info has a line for each request")
+    log_file: Path | None = Field(default=None, description="where the log goes, instead of stderr")
+    log_socket: Path | None = Field(default=None, description="where `leofric serve` takes the lines that it prints")
+    keys_seconds_most: float = Field(default=300.0, gt=0, description="how long keys are good without the lake being read again")
     follow_seconds: float = Field(default=5.0, gt=0, description="how often the lake is looked at for a new champion, keys and payments")
     most_ongoing: int = Field(default=256, ge=1, description="requests that are taken in at once; more get 503")
     segment_seconds: float = Field(default=60.0, gt=0, description="when a part of the journal is closed, so that a run can load it")
@@ -47,4 +59,6 @@ def settings_of(arguments: Mapping[str, Any]) -> ServeSettings:
     oidc = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
     if any(oidc) and not all(oidc):
         raise UsageError("tokens need all three: oidc_issuer, oidc_audience, oidc_jwks_url")
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise UsageError("TLS needs both: tls_certificate and tls_key")
     return settings

@@ -20,7 +20,7 @@ class Lake:
     """``key`` is the lake's own secret for fingerprints: 16 bytes, made once."""
 
     storage: Storage
-    key: bytes
+    key: bytes = field(repr=False)
     _opened: dict[str, DeltaTable] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def table(self, contract: TableContract, version: int | None = None) -> DeltaTable:

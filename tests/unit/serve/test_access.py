@@ -89,3 +89,12 @@ def test_the_insecure_local_client_may_do_everything() -> None:
 def test_errors_are_leofrics_and_pickle(error: LeofricError) -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Basic x", "Bearer", "Bearer leofric_payments_x", "Bearer " + "x" * 20_000])
+def test_only_tokens_wait(authorization: str | None) -> None:
+    client = Client("x", frozenset())
+    authenticator = Authenticator(lambda _: client, lambda _: client, lambda _: True)
+    assert not authenticator.waits(authorization)
+    assert authenticator.waits("Bearer token")
+    assert not Authenticator(lambda _: client).waits("Bearer token")

@@ -2,6 +2,7 @@ import json
 import pickle
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import LakeDamaged, UsageError
+from app.errors import LakeDamaged, LakeNotFound, UsageError
 from app.lake import layout
 from app.lake.lake import Lake
 from app.lake.storage import Storage
-from serve.access import Authenticator, Client, Scope
-from serve.keys import KeyRing, create, key_ring, listed, revoke
+from serve.access import Authenticator, CannotAuthenticate, Client, Scope
+from serve.keys import KeyRing, KeysInUse, create, key_ring, listed, revoke
 
 NOW = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -22,7 +23,9 @@ LATER = NOW + timedelta(days=1)
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake(Storage(str(tmp_path)), bytes(range(16)))
+    storage = Storage(str(tmp_path))
+    storage.put(layout.IDENTITY, b"{}")
+    return Lake(storage, bytes(range(16)))
 
 
 def test_a_key_is_known_as_its_client_with_its_scopes(lake: Lake) -> None:
@@ -127,6 +130,13 @@ def test_a_lake_without_keys_has_an_empty_ring(lake: Lake) -> None:
     assert key_ring(lake).client_of("leofric_payments_" + "A" * 43) is None
 
 
+def test_a_lake_that_is_gone_is_not_one_without_keys(lake: Lake, tmp_path: Path) -> None:
+    create(lake, "payments", [Scope.SCORE], "ann", NOW)
+    tmp_path.rename(tmp_path.with_name("elsewhere"))
+    with pytest.raises(LakeNotFound, match="is not there any more"):
+        key_ring(lake)
+
+
 def test_a_secret_is_good_for_its_own_name_only(lake: Lake) -> None:
     text = create(lake, "payments", [Scope.SCORE], "ann", NOW)
     create(lake, "metrics", [Scope.METRICS], "ann", NOW)
@@ -189,3 +199,56 @@ def test_a_ring_pickles_and_shows_no_secret(lake: Lake) -> None:
     ring = key_ring(lake)
     assert pickle.loads(pickle.dumps(ring)).client_of(text) == ring.client_of(text)
     assert repr(ring) == "KeyRing()"
+
+
+@dataclass
+class Reading:
+    """A lake that is read for its keys, a clock, and whether reading fails."""
+
+    ring: KeyRing
+    now: float = 1000.0
+    fault: Exception | None = None
+    seconds: float = 0.0
+
+    def __call__(self) -> KeyRing:
+        self.now += self.seconds
+        if self.fault:
+            raise self.fault
+        return self.ring
+
+
+def test_keys_are_those_of_the_last_reading_and_a_failed_one_leaves_them(lake: Lake) -> None:
+    text = create(lake, "payments", [Scope.SCORE], "ann", NOW)
+    reading = Reading(key_ring(lake))
+    in_use = KeysInUse(reading, 300, lambda: reading.now)
+    assert in_use.client_of(text) is not None
+    reading.fault = OSError("away")
+    with pytest.raises(OSError, match="away"):
+        in_use.read()
+    assert in_use.client_of(text) is not None
+    revoke(lake, "payments", "bob", LATER)
+    reading.ring, reading.fault = key_ring(lake), None
+    in_use.read()
+    assert in_use.client_of(text) is None
+
+
+def test_a_ring_that_could_not_be_read_anew_for_too_long_is_good_for_nobody_until_it_is_read(lake: Lake) -> None:
+    text = create(lake, "payments", [Scope.SCORE], "ann", NOW)
+    reading = Reading(key_ring(lake))
+    in_use = KeysInUse(reading, 300, lambda: reading.now)
+    reading.now += 300
+    assert in_use.client_of(text) is not None
+    reading.now += 1
+    for key in (text, "leofric_payments_wrong"):
+        with pytest.raises(CannotAuthenticate, match="could not be read for 300 s; try again later"):
+            in_use.client_of(key)
+    in_use.read()
+    assert in_use.client_of(text) is not None
+
+
+def test_a_ring_is_as_old_as_the_beginning_of_its_reading(lake: Lake) -> None:
+    reading = Reading(key_ring(lake), seconds=200)
+    in_use = KeysInUse(reading, 300, lambda: reading.now)
+    reading.now += 101
+    with pytest.raises(CannotAuthenticate):
+        in_use.client_of("leofric_payments_wrong")

@@ -61,6 +61,29 @@ def test_an_iban_with_a_wrong_check_digit_is_masked_too() -> None:
     assert masked("GB00NWBK60161331926819 fails") == "****6819 fails"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("key leofric_payments_AbC-_0123456789abcdefghijklmnopqrstuvwxyzABCDEF is", "key **** is"),
+        ("Authorization: Bearer abc.def-123", "Authorization: Bearer ****"),
+        ("{'authorization': 'Basic dXNlcjpwYXNz'}", "{'authorization': 'Basic ****'}"),
+        ("token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln in", "token **** in"),
+        ("redis://:hunter2@127.0.0.1:6379/0", "redis://****@127.0.0.1:6379/0"),
+        ("rediss://leofric:hun:ter2@cache:6379", "rediss://****@cache:6379"),
+        ("AWS_SECRET_ACCESS_KEY=abc/def+x and more", "AWS_SECRET_ACCESS_KEY=**** and more"),
+        ("{'aws_session_token': 'abc', 'x': 1}", "{'aws_session_token': '****', 'x': 1}"),
+        ("password: hunter2; user", "password: ****; user"),
+    ],
+)
+def test_secrets_are_masked_whole(text: str, expected: str) -> None:
+    assert masked(text) == expected
+
+
+@given(st.text(), st.from_regex(r"leofric_[a-z0-9]{1,9}_[A-Za-z0-9_-]{43}", fullmatch=True), st.text())
+def test_no_key_is_seen_in_any_text_around_it(before: str, key: str, after: str) -> None:
+    assert key[-43:] not in masked(f"{before}{key}{after}")
+
+
 @given(st.text(), st.from_regex("[0-9]{8}", fullmatch=True), st.text())
 def test_no_account_number_is_seen_in_any_text_around_it(before: str, number: str, after: str) -> None:
     assert number not in masked(f"{before} {number} {after}")
@@ -136,6 +159,19 @@ def test_extra_fields_are_there_and_masked_however_deep() -> None:
 def test_numbers_stay_except_in_fields_that_are_named_after_an_account() -> None:
     made = line(record("x", duration_us=123456, account_number=12345678, inner={"sort_code": [123456]}))
     assert (made["duration_us"], made["account_number"], made["inner"]) == (123456, "****5678", {"sort_code": ["****56"]})
+
+
+def test_fields_that_are_named_after_a_secret_are_masked_whole() -> None:
+    made = line(record("x", redis_password=["hunter2"], storage_options={"AWS_SECRET_ACCESS_KEY": 12, "AWS_REGION": "x"}, token=None))
+    assert (made["redis_password"], made["storage_options"], made["token"]) == (
+        "****",
+        {"AWS_SECRET_ACCESS_KEY": "****", "AWS_REGION": "x"},
+        None,
+    )
+
+
+def test_a_librarys_private_field_is_left_out() -> None:
+    assert "_private" not in line(record("x", _private=1795533470264944766))
 
 
 def test_an_extra_field_cannot_take_the_place_of_the_records_own() -> None:

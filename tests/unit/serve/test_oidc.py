@@ -548,3 +548,41 @@ def test_addresses_by_https_or_on_this_machine_are_accepted(url: str) -> None:
 def test_other_addresses_are_wrong_usage(url: str) -> None:
     with pytest.raises(UsageError, match="https:// only"):
         fetch_from(url)
+
+
+def test_a_token_waits_only_if_the_issuer_has_to_be_asked_for_its_key() -> None:
+    setting = Setting()
+    assert setting.verifier.waits(token())
+    setting.keys.keep_fresh()
+    assert not setting.verifier.waits(token())
+    assert setting.verifier.waits(token(kid="r2"))
+    setting.clock.now += 300
+    assert setting.verifier.waits(token())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "a.b.c", by_hand({"alg": "none", "kid": "r1"}, {}, None), token(kid=None), token(algorithm="PS256")]
+)
+def test_what_is_no_good_token_is_refused_at_once(text: str) -> None:
+    setting = Setting()
+    assert not setting.verifier.waits(text)
+    assert setting.issuer.calls == 0
+
+
+def test_keys_that_are_kept_fresh_are_fetched_before_a_token_would_have_to_wait() -> None:
+    setting = Setting()
+    for _ in range(400):
+        setting.keys.keep_fresh()
+        assert not setting.verifier.waits(token())
+        setting.clock.now += 5
+    assert setting.issuer.calls == 14
+
+
+def test_keeping_fresh_asks_an_issuer_that_is_away_once_a_pause_and_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    setting = Setting()
+    setting.issuer.fault = OSError("away")
+    for _ in range(12):
+        setting.keys.keep_fresh()
+        setting.clock.now += 5
+    assert setting.issuer.calls == 2
+    assert [record.message for record in caplog.records] == ["the issuer's keys could not be fetched: away"] * 2
