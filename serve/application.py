@@ -1,103 +1,21 @@
 """The service on Ray Serve: `serve run serve.application:build_app lake=…`, and what `leofric serve` starts."""
 
 import asyncio
-import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from time import perf_counter
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
 from ray import serve as ray_serve
 from ray.serve import Application
-from starlette.responses import Response
 
-from serve import openapi
-from serve.access import Scope
-from serve.problems import MEDIA_TYPE, Problem
-from serve.requests import MOST_BYTES
-from serve.service import Service, log
+from serve.interface import api_of
+from serve.problems import Problem
+from serve.service import Service
 from serve.settings import ServeSettings, settings_of
 
-_JSON: Final = "application/json"
-_ID_HEADER: Final = "x-request-id"
-
-
-def api_of(service: Callable[[], Service]) -> FastAPI:
-    """The HTTP interface of a service; it is asked for at each request, so that importing and describing start nothing."""
-    api = FastAPI(title="Leofric", version="1", docs_url="/docs", redoc_url=None)
-
-    async def answered(request: Request, route: str, work: Callable[[str], Awaitable[bytes]]) -> Response:
-        begun, request_id = perf_counter(), request.headers.get(_ID_HEADER) or uuid.uuid4().hex
-        metrics = service().metrics
-        metrics.waiting.inc()
-        headers: dict[str, str] = {}  # Serve gives the request's id back by itself
-        try:
-            body, status, kind = await work(request_id[:64]), HTTPStatus.OK, _JSON
-        except Problem as problem:
-            body, status, kind = problem.body(), problem.status, MEDIA_TYPE
-            headers.update(problem.headers)
-        except Exception:
-            log.exception("request %s failed", request_id)
-            failed = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"the service failed; its log tells why under request {request_id[:64]}")
-            body, status, kind = failed.body(), failed.status, MEDIA_TYPE
-        metrics.waiting.dec()
-        metrics.requests.labels(route, str(status.value)).inc()
-        metrics.seconds.labels(route).observe(perf_counter() - begun)
-        return Response(body, status.value, headers, kind)
-
-    @api.post("/v1/transactions/validate", **openapi.VALIDATE)
-    async def validate(request: Request) -> Response:
-        """Is this payment well formed? As the batch would decide; nothing is put down."""
-
-        async def work(_: str) -> bytes:
-            service().client(request.headers.get("authorization"), Scope.VALIDATE)
-            return service().validate(await _body(request))
-
-        return await answered(request, "validate", work)
-
-    @api.post("/v1/transactions/score", **openapi.SCORE)
-    async def score(request: Request) -> Response:
-        """How unusual is this payment? As the batch would score it; it belongs to its accounts' histories from then on."""
-
-        async def work(request_id: str) -> bytes:
-            client = service().client(request.headers.get("authorization"), Scope.SCORE)
-            return await service().score(await _body(request), client, request_id)
-
-        return await answered(request, "score", work)
-
-    @api.get("/healthz", include_in_schema=False)
-    async def healthz() -> Response:
-        return Response(b'{"status": "alive"}', media_type=_JSON)
-
-    @api.get("/readyz", include_in_schema=False)
-    async def readyz() -> Response:
-        service()
-        return Response(b'{"status": "ready"}', media_type=_JSON)
-
-    @api.get("/metrics", include_in_schema=False)
-    async def metrics(request: Request) -> Response:
-        try:
-            service().client(request.headers.get("authorization"), Scope.METRICS)
-        except Problem as problem:
-            return Response(problem.body(), problem.status.value, dict(problem.headers), MEDIA_TYPE)
-        return Response(service().metrics.text(), media_type="text/plain; version=0.0.4")
-
-    return api
-
-
-async def _body(request: Request) -> bytes:
-    kind = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
-    if kind not in (_JSON, "application/x-www-form-urlencoded"):  # the latter is what curl -d says of anything
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {_JSON}, not {kind}")
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MOST_BYTES:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {MOST_BYTES} bytes; send fewer records at a time")
-        parts.append(part)
-    return b"".join(parts)
+_SPARE: Final = 64
+"""Serve's own bound lies so much above ours: its answer to what is too much is no problem details, so ours has to come first."""
 
 
 @dataclass
@@ -147,12 +65,12 @@ def build_app(arguments: Mapping[str, Any]) -> Application:
     deployment = ray_serve.deployment(
         name="payments",
         num_replicas=1,
-        max_ongoing_requests=settings.most_ongoing,
+        max_ongoing_requests=settings.most_ongoing + _SPARE,
         max_queued_requests=settings.most_ongoing,
         user_config={},
         health_check_period_s=5,
         graceful_shutdown_timeout_s=20,
-        logging_config={"enable_access_log": False},
+        logging_config={"enable_access_log": False, "log_level": "WARNING"},  # else a record is made for each request, and thrown away
     )
-    application: Application = deployment(ray_serve.ingress(api_of(current_service))(Payments)).bind(settings)
+    application: Application = deployment(ray_serve.ingress(api_of(current_service, settings.most_ongoing))(Payments)).bind(settings)
     return application

@@ -91,6 +91,8 @@ def _answer_directly(port: int) -> None:
         ("RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT", port + 1),
         ("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", _DRAINING_SECONDS),
         ("RAY_SERVE_PORT_QUARANTINE_S", 0),  # a replica that takes the place of one that died needs its port at once
+        ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "serve.unwatched.middlewares"),
+        ("RAY_worker_niceness", 0),  # Ray's own is 15: a replica would give way to every other process
     ):
         os.environ[name] = str(value)
 

@@ -71,6 +71,7 @@ _PROBLEMS: Final = {
     400: "the body is not JSON",
     401: "no key or token, or one that is not good",
     403: "the key lacks the scope",
+    408: "the body did not come within 10 s",
     413: "more than 1 MiB, or more than 1000 records",
     415: "not application/json",
     422: "a record cannot be read; the detail says which, and why",
