@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ray import serve as ray_serve
 from ray.serve import Application
+from ray.serve.config import AutoscalingConfig
 
 from serve.interface import api_of
 from serve.problems import Problem
@@ -16,6 +17,9 @@ from serve.settings import ServeSettings, settings_of
 
 _SPARE: Final = 64
 """Serve's own bound lies so much above ours: its answer to what is too much is no problem details, so ours has to come first."""
+_ONGOING_AIMED_AT: Final = 16
+"""Requests at a time that one replica is to have where their number may grow: it works on what comes together at once, up to about so
+many as fast as on one."""
 
 
 @dataclass
@@ -62,9 +66,11 @@ class Payments:
 def build_app(arguments: Mapping[str, Any]) -> Application:
     """The Serve application of these arguments (``ServeSettings``); nothing is opened before a replica starts."""
     settings = settings_of(arguments)
+    scaled = None if settings.max_replicas is None else _scaled(settings.replicas, settings.max_replicas)
     deployment = ray_serve.deployment(
         name="payments",
-        num_replicas=1,
+        num_replicas=None if scaled else settings.replicas,
+        autoscaling_config=scaled,
         max_ongoing_requests=settings.most_ongoing + _SPARE,
         max_queued_requests=settings.most_ongoing,
         user_config={},
@@ -74,3 +80,7 @@ def build_app(arguments: Mapping[str, Any]) -> Application:
     )
     application: Application = deployment(ray_serve.ingress(api_of(current_service, settings.most_ongoing))(Payments)).bind(settings)
     return application
+
+
+def _scaled(least: int, most: int) -> AutoscalingConfig:
+    return AutoscalingConfig(min_replicas=least, max_replicas=most, target_ongoing_requests=_ONGOING_AIMED_AT)
