@@ -93,13 +93,13 @@ def _run(arguments: Mapping[str, object], host: str, port: int, ports: Sequence[
 
     processors = max(os.cpu_count() or 1, len(ports))  # a replica takes one, in Ray's books
     ray.init(address="local", include_dashboard=False, log_to_driver=False, num_cpus=processors, _node_ip_address="127.0.0.1")
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    ray_serve.start(http_options={"host": host if balancer is None else "127.0.0.1", "port": _free_ports(1)[0]})
-    ray_serve.run(build_app(arguments), name="leofric")
-    typer.echo(json.dumps({"ready": f"http://{host}:{port}", "docs": f"http://{host}:{port}/docs"}))
     try:
+        ray_serve.start(http_options={"host": host if balancer is None else "127.0.0.1", "port": _free_ports(1)[0]})
+        ray_serve.run(build_app(arguments), name="leofric")
+        ended = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):  # not before: until then they end the command as they end any
+            signal.signal(number, lambda *_: ended.set())
+        typer.echo(json.dumps({"ready": f"http://{host}:{port}", "docs": f"http://{host}:{port}/docs"}))
         while not ended.wait(_LOOK_SECONDS):
             if balancer is not None:
                 balancer.check()
