@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.compliance import certificate as certificates
-from app.lake import lock, reference
+from app.lake import lock, reference, runs
 from app.lake.delta import Change
 from app.lake.lake import create
 from app.lake.storage import Storage
@@ -60,7 +60,7 @@ def attempt(
         with stages.stage("open"):
             lake = create(storage, secrets.token_bytes(16))
             recovered = publish.recover(lake)
-            history = publish.runs(lake)
+            history = runs.runs(lake)
             weights = reference.in_force(storage, started_at.date())
         run = Run(run_id, history[-1]["sequence"] + 1 if history else 1, started_at, lake, settings, weights)
         publish.begin(lake, run_id)

@@ -137,7 +137,8 @@ def certificate(
     storage_option: StorageOption = None,
 ) -> None:
     """Show the control totals of a run, or verify all certificates against the tables."""
-    from pipelines import publish, report, verify
+    from app.lake import runs
+    from pipelines import report, verify
 
     opened = lake_at(lake, storage_option)
     if which == "verify":
@@ -146,7 +147,7 @@ def certificate(
         if any(verdict.faults for verdict in verdicts):
             raise typer.Exit(FAILED)
         return
-    document = report.find(publish.runs(opened), which)
+    document = report.find(runs.runs(opened), which)
     if as_json:
         print_json(document)
     else:

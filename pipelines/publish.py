@@ -7,7 +7,7 @@ table's commit has the run's sequence number, so none is made twice.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from app.compliance import certificate as certificates
 from app.contracts.lake import NOT_OF_RUNS, RUNS, TABLES
-from app.lake import delta, layout
+from app.lake import delta, layout, runs
 from app.lake.delta import Change, StagedFile
 from app.lake.lake import Lake
 
@@ -121,7 +121,7 @@ def undo(lake: Lake, run_id: str) -> None:
         prefix = contract.path
         lake.storage.delete([e.path for e in lake.storage.entries(prefix) if f"part-{run_id}" in e.path.rpartition("/")[2]])
     lake.storage.delete([e.path for e in lake.storage.entries(layout.KEYS) if f"-{run_id}-" in e.path])
-    loaded = loaded_files(runs(lake))
+    loaded = runs.loaded_files(runs.runs(lake))
     lake.storage.delete([e.path for e in lake.storage.entries(layout.KEPT_FILES) if e.path.rpartition("/")[2] not in loaded])
     end(lake, run_id)
 
@@ -140,21 +140,11 @@ def recover(lake: Lake) -> list[str]:
     return finished
 
 
-def runs(lake: Lake) -> list[dict[str, Any]]:
-    """Every row of control/runs, in the order of the runs."""
-    return sorted(lake.table(RUNS).to_pyarrow_table().to_pylist(), key=lambda row: int(row["sequence"]))
-
-
 def certificate_of(lake: Lake, run_id: str) -> dict[str, Any]:
     """The certificate of a run that was published."""
-    return next(dict(json.loads(row["certificate"])) for row in runs(lake) if row["run_id"] == run_id)
+    return next(dict(json.loads(row["certificate"])) for row in runs.runs(lake) if row["run_id"] == run_id)
 
 
 def last_keys(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The index of transaction ids as the last of these runs left it."""
     return list(json.loads(rows[-1]["certificate"])["keys"]) if rows else []
-
-
-def loaded_files(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """The hashes of all files that these runs have loaded."""
-    return frozenset(file["sha256"] for row in rows for file in json.loads(row["certificate"])["files"] if file["status"] == "loaded")

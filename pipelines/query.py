@@ -10,8 +10,8 @@ import pyarrow as pa
 from app.contracts.lake import NOT_OF_RUNS, TABLES
 from app.contracts.table import TableContract
 from app.errors import UsageError
+from app.lake import runs
 from app.lake.lake import Lake
-from pipelines import publish
 
 
 def query(lake: Lake, sql: str) -> pa.Table:
@@ -42,6 +42,6 @@ def _connection(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def versions(lake: Lake) -> list[tuple[TableContract, int | None]]:
     """Each table and the version at which the last run left it; None is the newest."""
-    rows = publish.runs(lake)
+    rows = runs.runs(lake)
     tables = json.loads(rows[-1]["certificate"])["tables"] if rows else {}
     return [(contract, None if contract in NOT_OF_RUNS else tables.get(contract.path, {}).get("version")) for contract in TABLES]

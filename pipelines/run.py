@@ -17,7 +17,7 @@ from app.compliance.control_totals import Totals, total
 from app.contracts import landing
 from app.contracts.lake import BRONZE, DATA_QUALITY_DAILY, DUPLICATES, QUARANTINE, SILVER
 from app.errors import NotReconciled
-from app.lake import layout
+from app.lake import layout, runs
 from app.lake.arrivals import CONFLICT
 from app.lake.delta import StagedFile
 from app.lake.keys import Segment
@@ -95,7 +95,7 @@ def _prepare(day: Day, sources: Sequence[SourceFile]) -> Publication:
 
 
 def _ingest(day: Day, sources: Sequence[SourceFile]) -> None:
-    known = publish.loaded_files(day.history)
+    known = runs.loaded_files(day.history)
     with day.stages.stage("ingest", len(sources)) as watch:
         files = list(watch(day.executor.map(partial(ingest.ingest, day.run, known=known), sources)))
     seen: set[str | None] = set()
@@ -253,7 +253,7 @@ def _certificate(day: Day, outcomes: Sequence[FileOutcome]) -> dict[str, Any]:
         reasons[silver.CONFLICT_REASON] += conflicts
     totals = certificates.totals_document(outcomes, reasons)
     rejected = [file for file in day.files if file.rejection is not None and file.sha256 is not None]
-    kept = {file.sha256 for file in _loading(day.files)} | publish.loaded_files(day.history)
+    kept = {file.sha256 for file in _loading(day.files)} | runs.loaded_files(day.history)
     day.retired += [layout.kept_file(str(file.sha256)) for file in rejected if file.sha256 not in kept]
     return _document(day, "succeeded", [outcome.document() for outcome in outcomes], totals) | {
         "quality": _quality(day, totals, conflicts),

@@ -20,6 +20,7 @@ from app.contracts.lake import ALERTS, DRIFT_DAILY, SCORES
 from app.errors import LakeNotFound, NotReconciled, UsageError
 from app.features import feature_set
 from app.features.timeline import HORIZON_US
+from app.lake import runs
 from app.lake.delta import StagedFile
 from app.lake.lake import open_lake
 from app.lake.storage import Storage
@@ -52,7 +53,7 @@ def pending(history: Sequence[Mapping[str, Any]]) -> frozenset[str]:
 
 def nothing_to_do(storage: Storage) -> bool:
     """Whether every accepted payment of the lake has a score."""
-    return not pending(publish.runs(open_lake(storage)))
+    return not pending(runs.runs(open_lake(storage)))
 
 
 def score(storage: Storage, settings: Settings, executor: Executor, observer: Observer, now: datetime | None = None) -> dict[str, Any]:

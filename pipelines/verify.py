@@ -14,8 +14,9 @@ from app.compliance.control_totals import Totals
 from app.contracts.lake import DUPLICATES, FEEDBACK, QUARANTINE, SCORES, SILVER
 from app.contracts.table import TableContract
 from app.errors import LakeDamaged
+from app.lake import runs
 from app.lake.lake import Lake
-from pipelines import held, publish, reconcile
+from pipelines import held, reconcile
 from pipelines.held import NOTHING, Held
 from pipelines.reconcile import Tally
 
@@ -30,7 +31,7 @@ class Verdict:
 
 def verify(lake: Lake) -> list[Verdict]:
     """Verify every certificate of the lake, oldest first."""
-    rows = publish.runs(lake)
+    rows = runs.runs(lake)
     chain = _chain_faults(rows)
     documents = {row["run_id"]: json.loads(row["certificate"]) for row in rows}
     tallies = {run_id: Tally({f["sha256"]: f["records"] for f in _loaded(document)}) for run_id, document in documents.items()}

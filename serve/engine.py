@@ -1,8 +1,8 @@
 """What the service says of records: the batch's functions over a few rows. Knows no HTTP, no Ray, no clock."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final, Protocol
 
@@ -11,25 +11,30 @@ import orjson
 import pyarrow as pa
 
 from app import fingerprints
+from app.columns import Mask
 from app.contracts.reasons import REASONS
 from app.detection import book, pack
+from app.detection.book import Book
 from app.detection.pack import Scenario
 from app.detection.sight import Sight
-from app.features import feature_set
-from app.features.histories import CONFLICT, NEW, SAME, Arrivals, Histories, Taken
-from app.features.payments import Int64s
+from app.features import feature_set, timeline
+from app.features.histories import CONFLICT, SAME, Arrivals, Taken, Words
+from app.features.outcomes import Labels
+from app.features.payments import UNKNOWN, Int64s
 from app.features.timeline import HORIZON_US
 from app.reference.modulus import WeightTable
 from app.validation import modulus
 from app.validation.transaction import Validated, validate
 from models.champions import Champions
 from models.verdicts import Detectors, Known, Reason, Verdicts, band_names
+from serve.store import Answers, Store
 
 MOST_ANSWERS: Final = 200_000
 """So many answers are kept for those who ask again; an older one is made anew, from the same histories."""
 
 _BY_CODE: Final = {reason.code: reason for reason in REASONS}
 _CONFLICT: Final = "transaction_id_conflict"
+_DEGRADED: Final = "the histories that replicas share are away: payments that others took since are not looked at"
 Answer = dict[str, Any]
 
 
@@ -68,7 +73,7 @@ class Trial(Protocol):
 
 @dataclass(frozen=True)
 class Decided:
-    """An answer, as JSON; ``recorded`` if it is of a record that has to be put down in the journal.
+    """An answer, as JSON; ``recorded`` if it is of a record that was put down in the journal.
 
     ``answer`` is None if it was given before.
     """
@@ -86,7 +91,9 @@ def _decided(answer: Answer, *, recorded: bool) -> Decided:
 class Engine:
     """Validates, looks back, scores. One thread at a time."""
 
-    def __init__(self, histories: Histories, key: bytes, weights: WeightTable | None, begins_us: int | None, thresholds_on: date) -> None:
+    def __init__(
+        self, histories: Store, answers: Answers, key: bytes, weights: WeightTable | None, begins_us: int | None, thresholds_on: date
+    ) -> None:
         self.histories = histories
         self.in_use: InUse | None = None
         self.trial: Trial | None = None
@@ -95,8 +102,12 @@ class Engine:
         self._key = key
         self._begins_us = begins_us
         """When what is known begins, if the lake has payments before."""
-        self._answers: OrderedDict[str, bytes] = OrderedDict()
-        self.late = 0
+        self._answers = answers
+        self._given: OrderedDict[str, bytes] = OrderedDict()
+        self.earlier: Mapping[str, int] = {}
+        """When accounts that may have been dormant since last paid or were paid before what is known begins (µs since 1970)."""
+        self.sides_asked = self.sides_known = 0
+        """How many parties of payments were looked up, and how many of them had a payment in the horizon."""
 
     def validate(self, records: pa.Table) -> list[Answer]:
         """What is wrong with each record (``landing.SCHEMA``), as the batch would say; nothing is put down."""
@@ -113,8 +124,11 @@ class Engine:
             for row, name in enumerate(records["transaction_id"].to_pylist())
         ]
 
-    def score(self, records: pa.Table) -> list[Decided]:
-        """Score each record, one after the other, and take it into the histories; one that is not valid is refused with its reasons."""
+    def score(self, records: pa.Table, put_down: Callable[[Int64s], None]) -> list[Decided]:
+        """Score each record, one after the other, and take it into the histories; one that is not valid is refused with its reasons.
+
+        Before anything is taken in, ``put_down`` is given the rows that have to be in the journal: all but those that are known.
+        """
         if self.in_use is None:
             raise RuntimeError("no model is in use")
         validated = validate(records, weights=self.weights)
@@ -122,11 +136,15 @@ class Engine:
         accepted = np.flatnonzero(~validated.rejected)
         typed = validated.typed if len(accepted) == records.num_rows else validated.typed.take(pa.array(accepted))
         prints = fingerprints.fingerprints(typed, self._key)
-        taken = self.histories.take(Arrivals(typed, prints.id_high, prints.id_low, prints.content))
+        arrivals = Arrivals(typed, prints.id_high, prints.id_low, prints.content)
+        recorded = np.ones(records.num_rows, dtype=np.bool_)
+        recorded[accepted] = self._unknown(arrivals)
+        put_down(np.flatnonzero(recorded))
+        taken = self.histories.take(arrivals)
         decided: list[Decided | None] = [None] * records.num_rows
         for row in np.flatnonzero(validated.rejected).tolist():
             decided[row] = _decided(_refused(records["transaction_id"][row].as_py(), reasons.of(row)), recorded=True)
-        scored = self._score(reasons, accepted, typed, taken)
+        scored = self._score(reasons, accepted, typed, taken, recorded[accepted].tolist())
         for row, answer in zip(accepted.tolist(), scored, strict=True):
             decided[row] = answer
         return [one for one in decided if one is not None]
@@ -140,31 +158,50 @@ class Engine:
 
     def remember(self, transaction_id: str, answer: bytes) -> None:
         """Keep an answer for those who ask again."""
-        self._answers[transaction_id] = answer
-        if len(self._answers) > MOST_ANSWERS:
-            self._answers.popitem(last=False)
+        self._given[transaction_id] = answer
+        if len(self._given) > MOST_ANSWERS:
+            self._given.popitem(last=False)
 
-    def _score(self, reasons: "_Reasons", accepted: Int64s, typed: pa.Table, taken: Taken) -> list[Decided]:
+    def judge(self, id_high: Words, id_low: Words, labels: Labels) -> None:
+        """Note what analysts have decided: all of it."""
+        self.histories.judge(id_high, id_low, labels)
+
+    def _unknown(self, arrivals: Arrivals) -> Mask:
+        """Which payments are neither known nor twice among these."""
+        unknown: Mask = self.histories.status(arrivals) != SAME
+        if len(unknown) > 1:
+            each = np.stack([arrivals.id_high, arrivals.id_low, arrivals.content], axis=1)
+            first = np.zeros(len(unknown), dtype=np.bool_)
+            first[np.unique(each, axis=0, return_index=True)[1]] = True
+            unknown &= first
+        return unknown
+
+    def _score(self, reasons: "_Reasons", accepted: Int64s, typed: pa.Table, taken: Taken, recorded: list[bool]) -> list[Decided]:
         ids, status = typed["transaction_id"].to_pylist(), taken.status.tolist()
-        given = {name: answer for name, one in zip(ids, status, strict=True) if one == SAME and (answer := self._answers.get(name))}
+        given = {name: answer for name, one in zip(ids, status, strict=True) if one == SAME and (answer := self._given.get(name))}
         wanted = np.array([place for place, name in enumerate(ids) if status[place] != CONFLICT and name not in given], np.int64)
-        answers = dict(zip(wanted.tolist(), self._answered(reasons, accepted, typed, taken, wanted), strict=True))
+        answers = {one["transaction_id"]: one for one in reversed(self._answered(reasons, accepted, typed, taken, wanted))}
+        mine = {name: orjson.dumps(answer) for name, answer in answers.items()}
+        standing = self._answers.settle(mine)
+        for name, answer in standing.items():
+            self.remember(name, answer)
         decided = []
         for place, name in enumerate(ids):
             if status[place] == CONFLICT:
-                decided.append(_decided(_refused(name, [_reason(_CONFLICT)]), recorded=True))
+                decided.append(_decided(_refused(name, [_reason(_CONFLICT)]), recorded=recorded[place]))
             elif name in given:
-                decided.append(Decided(name, given[name], None, recorded=False))
+                decided.append(Decided(name, given[name], None, recorded=recorded[place]))
             else:
-                decided.append(_decided(answers[place], recorded=status[place] == NEW))
-                given[name] = decided[-1].json  # whoever has it twice in one request gets the same answer twice
-                self.remember(name, decided[-1].json)
+                again = standing[name] is not mine[name]
+                decided.append(Decided(name, standing[name], None if again else answers[name], recorded=recorded[place]))
+                given[name] = standing[name]  # whoever has it twice in one request gets the same answer twice
         return decided
 
     def _answered(self, reasons: "_Reasons", accepted: Int64s, typed: pa.Table, taken: Taken, wanted: Int64s) -> list[Answer]:
         if self.in_use is None or not len(wanted):
             return []
         rows = typed.take(pa.array(wanted)) if len(wanted) < typed.num_rows else typed
+        self._count(taken.facts[wanted])
         booked_at, facts, judged = taken.booked_at[wanted], taken.facts[wanted], taken.judged[wanted]
         known = Known(booked_at, np.abs(rows["amount_minor"].to_numpy()), rows["currency"].to_pylist(), facts, judged)
         if self.trial is None:
@@ -173,11 +210,16 @@ class Engine:
             said = self.trial.tell(self.in_use, rows["transaction_id"].to_pylist(), known)
         return self._documents(reasons, accepted[wanted].tolist(), rows, taken.row[wanted], known, said)
 
+    def _count(self, facts: Int64s) -> None:
+        self.sides_asked += 2 * len(facts)
+        self.sides_known += int(np.count_nonzero(facts[:, [timeline.PAYER_AGE, timeline.PAYEE_AGE]] != timeline.NEVER))
+
     def _documents(
         self, reasons: "_Reasons", places: list[int], rows: pa.Table, histories: Int64s, known: Known, said: Told
     ) -> list[Answer]:
         complete = [self._begins_us is None or at - HORIZON_US >= self._begins_us for at in known.booked_at.tolist()]
         scenarios = self._scenarios(histories, known, rows)
+        degraded = {"degraded": _DEGRADED} if self.histories.degraded else {}
         documents = []
         for at, name in enumerate(rows["transaction_id"].to_pylist()):
             documents.append(
@@ -195,6 +237,7 @@ class Engine:
                     "ranker_id": said.models[at].ranker,
                     "features_version": feature_set.VERSION,
                 }
+                | degraded
             )
         return documents
 
@@ -217,7 +260,8 @@ class Engine:
         return found
 
     def _completed(self, row: int, transaction_id: str, scenarios: Sequence[Scenario]) -> list[Answer]:
-        found = pack.find_all(book.book(self.histories.around(row)), self.thresholds_on, scenarios)
+        opened = book.book(self.histories.around(row))
+        found = pack.find_all(replace(opened, earlier=self._earlier(opened)), self.thresholds_on, scenarios)
         return [
             {
                 "scenario": scenario,
@@ -230,6 +274,15 @@ class Engine:
             for alert in alerts
             if alert.fired_by == transaction_id
         ]
+
+    def _earlier(self, opened: Book) -> Int64s:
+        earlier = opened.earlier.copy()
+        if self.earlier:
+            for numbers, names in ((opened.payments.payer, opened.payer), (opened.payments.payee, opened.payee)):
+                for party, name in zip(numbers.tolist(), names.to_pylist(), strict=True):
+                    if party != UNKNOWN:
+                        earlier[party] = self.earlier.get(name, timeline.NEVER)
+        return earlier
 
 
 def _refused(transaction_id: str | None, reasons: list[Answer]) -> Answer:

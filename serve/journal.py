@@ -5,9 +5,11 @@ segment that is being written has a name that begins with ``_``, which a run lea
 """
 
 import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
@@ -16,39 +18,37 @@ from app.errors import LakeBusy
 
 PAYMENTS: Final = "payments"
 DECISIONS: Final = "decisions"
-_OPEN: Final = "_open.ndjson"
 _KINDS: Final = (PAYMENTS, DECISIONS)
 
 
 class Journal:
-    """The journal in a folder; one process at a time has it open. LakeBusy if another one has."""
+    """One writer's part of the journal in a folder.
 
-    def __init__(self, folder: Path, now: datetime) -> None:
+    LakeBusy if another writer is there, unless all are ``shared``: then each has segments of its own.
+    """
+
+    def __init__(self, folder: Path, now: datetime, *, shared: bool = False) -> None:
         self._folder = folder
         for kind in _KINDS:
             (folder / kind).mkdir(parents=True, exist_ok=True)
         self._lock = (folder / "_lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(self._lock, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
             self._lock.close()
             raise LakeBusy(f"another service writes the journal {folder}; stop it, or name another folder") from None
+        self._name = uuid.uuid4().hex[:12]
+        self._mine = self._writer(self._name).open("w")
+        _locked(self._mine, fcntl.LOCK_EX)
         self._begun: datetime | None = None
         self._files: dict[str, IO[bytes]] = {}
-        for kind in _KINDS:
-            _mend(folder / kind / _OPEN)
-        self.close_segment(now)
+        self._close_segments_of_the_dead(now)
 
-    def write(self, payments: Sequence[bytes], decisions: Sequence[bytes], now: datetime) -> None:
-        """Put down lines (without their ends) of payments and of what was decided, and return when they are on the disk."""
-        if self._begun is None:
-            self._begun = now
-            self._files = {kind: (self._folder / kind / _OPEN).open("ab", buffering=0) for kind in _KINDS}
-        # The payments first: a decision without its payment would be worse than a payment whose decision is made again.
-        for kind, lines in ((PAYMENTS, payments), (DECISIONS, decisions)):
-            if lines:
-                _write_all(self._files[kind], b"\n".join([*lines, b""]))
-                os.fsync(self._files[kind].fileno())
+    def write_payments(self, lines: Sequence[bytes], now: datetime) -> None:
+        """Put down lines (without their ends) of payments, and return when they are on the disk."""
+        self._write(PAYMENTS, lines, now)
+
+    def write_decisions(self, lines: Sequence[bytes], now: datetime) -> None:
+        """The same of what was decided. The payments come first: a decision without its payment would be worse than the other way."""
+        self._write(DECISIONS, lines, now)
 
     def segment_age(self, now: datetime) -> float:
         """How many seconds ago the open segment was begun; 0 if there is none."""
@@ -59,23 +59,28 @@ class Journal:
         for file in self._files.values():
             file.close()
         self._files, self._begun = {}, None
-        for kind in _KINDS:
-            path = self._folder / kind / _OPEN
-            if path.exists():
-                if path.stat().st_size:
-                    path.rename(_free(self._folder / kind, now))
-                else:
-                    path.unlink()
-                _sync_folder(self._folder / kind)
+        self._name_segments(self._name, now)
 
-    def payments(self) -> Iterator[bytes]:
-        """The closed segments, the oldest first, each whole."""
-        for path in sorted((self._folder / PAYMENTS).glob("[!_]*.ndjson")):
-            yield path.read_bytes()
+    def payments(self, loaded: Collection[str] = ()) -> Iterator[bytes]:
+        """All lines that are on the disk, in pieces; no segment whose SHA-256 is among ``loaded``: the lake has it.
+
+        What other writers have open comes first: what they close meanwhile is then read as closed.
+        """
+        for path in sorted((self._folder / PAYMENTS).glob("_open-*.ndjson")):
+            if path != self._open(PAYMENTS, self._name):
+                try:
+                    data = path.read_bytes()
+                except FileNotFoundError:
+                    continue
+                yield data[: data.rfind(b"\n") + 1]
+        for path in self._closed(PAYMENTS):
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() not in loaded:
+                yield data
 
     def decisions(self, most: int) -> Iterator[dict[str, Any]]:
-        """The last decisions, the newest first, at most so many."""
-        for path in sorted((self._folder / DECISIONS).glob("[!_]*.ndjson"), reverse=True):
+        """The last decisions of closed segments, the newest first, at most so many."""
+        for path in reversed(self._closed(DECISIONS)):
             for line in reversed(path.read_bytes().splitlines()):
                 if most <= 0:
                     return
@@ -85,7 +90,58 @@ class Journal:
     def close(self, now: datetime) -> None:
         """Close the segment, and let another process have the journal."""
         self.close_segment(now)
+        self._writer(self._name).unlink(missing_ok=True)
+        self._mine.close()
         self._lock.close()
+
+    def _write(self, kind: str, lines: Sequence[bytes], now: datetime) -> None:
+        if not lines:
+            return
+        if self._begun is None:
+            self._begun = now
+        if kind not in self._files:
+            self._files[kind] = self._open(kind, self._name).open("ab", buffering=0)
+        _write_all(self._files[kind], b"\n".join([*lines, b""]))
+        os.fsync(self._files[kind].fileno())
+
+    def _close_segments_of_the_dead(self, now: datetime) -> None:
+        """Close what writers left that died; a living one holds the lock of its name."""
+        for name in sorted({path.stem.removeprefix("_open-") for kind in _KINDS for path in (self._folder / kind).glob("_open-*.ndjson")}):
+            with self._writer(name).open("w") as held:
+                if name == self._name or not _locked(held, fcntl.LOCK_EX):
+                    continue
+                for kind in _KINDS:
+                    _mend(self._open(kind, name))
+                self._name_segments(name, now)
+                self._writer(name).unlink(missing_ok=True)
+
+    def _name_segments(self, name: str, now: datetime) -> None:
+        stem = f"{now.strftime('%Y%m%dT%H%M%S.%fZ')}-{name}"
+        for kind in _KINDS:
+            path = self._open(kind, name)
+            if path.exists():
+                if path.stat().st_size:
+                    path.rename(_free(self._folder / kind, stem))
+                else:
+                    path.unlink()
+                _sync_folder(self._folder / kind)
+
+    def _open(self, kind: str, name: str) -> Path:
+        return self._folder / kind / f"_open-{name}.ndjson"
+
+    def _writer(self, name: str) -> Path:
+        return self._folder / f"_writer-{name}"
+
+    def _closed(self, kind: str) -> list[Path]:
+        return sorted((self._folder / kind).glob("[!_]*.ndjson"))
+
+
+def _locked(file: IO[str], how: int) -> bool:
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _write_all(file: IO[bytes], data: bytes) -> None:
@@ -106,8 +162,7 @@ def _mend(path: Path) -> None:
             os.fsync(file.fileno())
 
 
-def _free(folder: Path, now: datetime) -> Path:
-    stem = now.strftime("%Y%m%dT%H%M%S.%fZ")
+def _free(folder: Path, stem: str) -> Path:
     number = 0
     while (path := folder / f"{folder.name}-{stem}-{number:03d}.ndjson").exists():
         number += 1

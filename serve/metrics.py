@@ -23,6 +23,8 @@ class Metrics:
         self.refused = Counter("leofric_validation_failures", "reasons for which records were refused", ["reason"], registry=self.registry)
         self.payments = Gauge("leofric_history_payments", "payments in the histories", registry=self.registry)
         self.accounts = Gauge("leofric_history_accounts", "accounts in the histories, each in one currency", registry=self.registry)
+        self.sides = Gauge("leofric_history_sides", "parties of payments: asked for, and known", ["what"], registry=self.registry)
+        self.lost = Counter("leofric_store_lost", "requests refused because the shared histories were away", registry=self.registry)
         self.model = Gauge("leofric_model", "1 for the model that answers", ["kind", "model_id"], registry=self.registry)
         self.rollout = Gauge("leofric_rollout", "1 for the challenger that is tried", ["mode", "model_id"], registry=self.registry)
         self.challenger = Counter("leofric_challenger_payments", "payments that a challenger was given", registry=self.registry)

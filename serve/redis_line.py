@@ -5,9 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from redis.connection import ConnectionPool
-from redis.exceptions import RedisError
-
 from app.errors import LeofricError, UsageError
 
 SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys")
@@ -42,11 +39,16 @@ class Line:
     def at_once(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The replies to these commands, which are done together and at once, or not at all."""
         connection = self._connected()
+        from redis.exceptions import RedisError
+
         try:
             connection.send_packed_command(connection.pack_commands([("MULTI",), *commands, ("EXEC",)]))
             for _ in range(len(commands) + 1):
                 connection.read_response()
             replies: list[Any] = connection.read_response()
+            for reply in replies:
+                if isinstance(reply, RedisError):
+                    raise reply
         except (RedisError, OSError) as error:
             self._lose()
             raise StoreLost(f"the shared histories cannot be reached: {_what(error)}") from None
@@ -66,7 +68,9 @@ class Line:
         return self._connection
 
     def _connect(self) -> None:
-        connection = self._pool.make_connection()
+        from redis.exceptions import RedisError
+
+        connection: Any = self._pool.make_connection()
         try:
             connection.connect()
             connection.send_command("INFO", "server")
@@ -95,7 +99,9 @@ def check_url(url: str) -> None:
         )
 
 
-def _pool(url: str, seconds: float) -> ConnectionPool:
+def _pool(url: str, seconds: float) -> Any:
+    from redis.connection import ConnectionPool
+
     check_url(url)
     address = url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
     try:

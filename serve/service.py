@@ -18,6 +18,7 @@ from deltalake.exceptions import DeltaError
 from obstore.exceptions import BaseError
 
 from app.errors import LeofricError
+from app.features.payments import Int64s
 from app.lake.lake import Lake
 from models import champions
 from serve import keys, logs, oidc, requests, warm
@@ -27,6 +28,7 @@ from serve.journal import Journal
 from serve.limits import Limiter
 from serve.metrics import Metrics
 from serve.problems import Problem
+from serve.redis_line import StoreChanged, StoreLost
 from serve.requests import Asked
 from serve.rollout import Rollouts
 from serve.settings import ServeSettings
@@ -55,7 +57,7 @@ class Service:
         self._clock = clock
         self.metrics = Metrics()
         self._lake: Lake = warm.open_for(settings)
-        self._journal = Journal(settings.journal_folder, clock())
+        self._journal = Journal(settings.journal_folder, clock(), shared=settings.shared)
         self._engine: Engine
         self._engine, self._seen = warm.engine_of(self._lake, settings, self._journal, clock())
         self._rollouts = Rollouts(self._lake, settings, clock, self.metrics)
@@ -127,16 +129,21 @@ class Service:
         replaced by one that knows what is on the disk.
         """
         jobs, self._jobs = self._jobs, []
+        # The task's own request is but one of them.
+        ids = {"request_id": None, "request_ids": [job.request_id for job in jobs]}
         try:
             decided = self._decide(jobs)
+        except StoreLost as error:
+            self.metrics.lost.inc(len(jobs))
+            log.error("%d requests were refused: %s", len(jobs), error, extra=ids)  # noqa: TRY400 (a sentence, no fault)
+            _refuse(jobs, str(error), "1")
+            return
         except Exception as error:
-            # The task's own request is but one of them.
-            log.exception("%d requests failed", len(jobs), extra={"request_id": None, "request_ids": [job.request_id for job in jobs]})
+            log.exception("%d requests failed", len(jobs), extra=ids)
             self.broken = "the journal cannot be written" if isinstance(error, OSError) else "it failed"
-            for job in jobs:
-                if not job.answers.done():
-                    why = f"there is no answer: {self.broken}; ask again, a payment counts once"
-                    job.answers.set_exception(Problem(HTTPStatus.SERVICE_UNAVAILABLE, why, headers={"Retry-After": "10"}))
+            if isinstance(error, StoreChanged):
+                self.broken = str(error)
+            _refuse(jobs, self.broken, "10")
             return
         place = 0
         for job in jobs:
@@ -146,29 +153,25 @@ class Service:
                 job.answers.set_result([one.json for one in mine])
 
     def _decide(self, jobs: Sequence[_Job]) -> list[Decided]:
+        """Payments are in the journal before histories have them, and what is said of them before it is said."""
+        now, written = self._clock(), 0.0
+        lines = [line for job in jobs for line in job.asked.lines]
+
+        def put_down(rows: Int64s) -> None:
+            nonlocal written
+            begun = perf_counter()
+            self._journal.write_payments([lines[row] for row in rows.tolist()], now)
+            written += perf_counter() - begun
+
         begun = perf_counter()
-        decided = self._engine.score(_together([job.asked.columns for job in jobs]))
+        decided = self._engine.score(_together([job.asked.columns for job in jobs]), put_down)
         scored = perf_counter()
-        now = self._clock()
-        self._put_down(jobs, decided, now)
-        self.metrics.stage.labels("engine").observe(scored - begun)
-        self.metrics.stage.labels("journal").observe(perf_counter() - scored)
+        self._journal.write_decisions(_decisions(jobs, decided, now), now)
+        self.metrics.stage.labels("engine").observe(scored - begun - written)
+        self.metrics.stage.labels("journal").observe(perf_counter() - scored + written)
         self.metrics.batch.observe(len(decided))
         self._count(decided)
         return decided
-
-    def _put_down(self, jobs: Sequence[_Job], decided: Sequence[Decided], now: datetime) -> None:
-        """Bring what was decided, and of what, to the disk."""
-        payments, decisions, place, at = [], [], 0, now.isoformat()
-        for job in jobs:
-            whom = {"at": at, "client": job.client, "request_id": job.request_id}
-            for line, one in zip(job.asked.lines, decided[place : place + len(job.asked.lines)], strict=True):
-                if one.recorded:
-                    payments.append(line)
-                    head = orjson.dumps({"transaction_id": one.transaction_id} | whom)
-                    decisions.append(head[:-1] + b',"answer":' + one.json + b"}")
-            place += len(job.asked.lines)
-        self._journal.write(payments, decisions, now)
 
     async def follow(self) -> None:
         """Look at the lake now and then, for ever: a new champion, keys, payments that runs have loaded; close segments of the journal."""
@@ -180,7 +183,8 @@ class Service:
             await self._attempt(loop.run_in_executor(self._reader, self._keys.read))
             if self._tokens is not None:
                 await self._attempt(loop.run_in_executor(self._reader, self._tokens.keys.keep_fresh))
-            await self._attempt(self._follow_once(loop))
+            await self._attempt(self._follow_models(loop))
+            await self._attempt(self._follow_payments(loop))
 
     async def _attempt(self, work: Awaitable[None]) -> None:
         """One thing that cannot be read, such as a corrupt champion, does not keep the service from hearing of others."""
@@ -189,7 +193,7 @@ class Service:
         except _LAKE_FAILS as error:
             log.warning("the lake could not be followed; what is known goes on to be used: %s", error)
 
-    async def _follow_once(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _follow_models(self, loop: asyncio.AbstractEventLoop) -> None:
         self._engine.trial = await loop.run_in_executor(self._reader, self._rollouts.follow, self._seen.champions)
         found = await loop.run_in_executor(self._reader, self._read_models)
         if found is not None:
@@ -197,13 +201,28 @@ class Service:
             self._seen = replace(self._seen, champions=found.champions)
             log.info("the model %s answers now", found.champions.forest)
         self._engine.thresholds_on = self._clock().date()
+
+    async def _follow_payments(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take in what other replicas were asked, what runs have loaded, and what analysts have decided."""
+        self._catch_up()
         for path in await loop.run_in_executor(self._reader, warm.new_files, self._lake, self._seen):
             for part in await loop.run_in_executor(self._reader, warm.read_all, self._lake, [path]):
                 for begin in range(0, part.silver.num_rows, _CHUNK):
-                    self._engine.histories.load(part.cut(begin, begin + _CHUNK))
+                    self._engine.histories.load_from_lake(part.cut(begin, begin + _CHUNK))
                     await asyncio.sleep(0)
             self._seen = replace(self._seen, files=self._seen.files | {path})
+        version = await loop.run_in_executor(self._reader, warm.feedback_version, self._lake)
+        if version != self._seen.feedback:
+            self._engine.judge(*await loop.run_in_executor(self._reader, warm.judgements, self._lake))
+            self._seen = replace(self._seen, feedback=version)
         self._show()
+
+    def _catch_up(self) -> None:
+        try:
+            self._engine.histories.catch_up()
+        except StoreChanged as error:
+            self.broken = str(error)
+            raise
 
     def _read_models(self) -> InUse | None:
         found = champions.in_use(self._lake.storage)
@@ -215,6 +234,7 @@ class Service:
         """Close the journal; nothing is lost without it, but a run can load what is closed."""
         self._reader.shutdown()
         self._rollouts.close()
+        self._engine.histories.close()
         self._journal.close(self._clock())
 
     def _count(self, decided: Sequence[Decided]) -> None:
@@ -238,6 +258,8 @@ class Service:
                 self.metrics.refused.labels(reason["code"]).inc()
 
     def _show(self) -> None:
+        self.metrics.sides.labels("asked").set(self._engine.sides_asked)
+        self.metrics.sides.labels("known").set(self._engine.sides_known)
         self.metrics.payments.set(len(self._engine.histories))
         self.metrics.accounts.set(self._engine.histories.parties)
         self.metrics.model.clear()
@@ -257,6 +279,26 @@ def _tokens(settings: ServeSettings) -> oidc.Verifier | None:
 
 def _authenticator(held: keys.KeysInUse, tokens: oidc.Verifier | None) -> Authenticator:
     return Authenticator(held.client_of) if tokens is None else Authenticator(held.client_of, tokens.client_of, tokens.waits)
+
+
+def _refuse(jobs: Sequence[_Job], why: str, retry_after: str) -> None:
+    for job in jobs:
+        if not job.answers.done():
+            said = f"there is no answer: {why}; ask again, a payment counts once"
+            job.answers.set_exception(Problem(HTTPStatus.SERVICE_UNAVAILABLE, said, headers={"Retry-After": retry_after}))
+
+
+def _decisions(jobs: Sequence[_Job], decided: Sequence[Decided], now: datetime) -> list[bytes]:
+    """What was decided of records that are in the journal, for whom and when, as its lines."""
+    lines, place, at = [], 0, now.isoformat()
+    for job in jobs:
+        whom = {"at": at, "client": job.client, "request_id": job.request_id}
+        for one in decided[place : place + len(job.asked.lines)]:
+            if one.recorded:
+                head = orjson.dumps({"transaction_id": one.transaction_id} | whom)
+                lines.append(head[:-1] + b',"answer":' + one.json + b"}")
+        place += len(job.asked.lines)
+    return lines
 
 
 def _together(tables: list[pa.Table]) -> pa.Table:

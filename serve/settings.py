@@ -8,8 +8,11 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from app.errors import UsageError
+from serve.redis_line import check_url
 
 RATE_LIMIT_STORAGE: Final = "LEOFRIC_RATE_LIMIT_STORAGE"
+MEMORY: Final = "memory://"
+HISTORIES: Final = "LEOFRIC_HISTORIES"
 
 
 class ServeSettings(BaseModel):
@@ -26,9 +29,21 @@ class ServeSettings(BaseModel):
     oidc_jwks_url: str | None = Field(default=None, description="where the issuer's public keys are")
     rate_limit: str | None = Field(default=None, description="of each client, such as 600/minute")
     rate_limit_storage: SecretStr = Field(
-        default_factory=lambda: SecretStr(os.environ.get(RATE_LIMIT_STORAGE, "memory://")),
+        default_factory=lambda: SecretStr(os.environ.get(RATE_LIMIT_STORAGE, MEMORY)),
         description="where clients are counted: memory:// or redis://…; its password is kept out of Serve's config by the environment",
     )
+    histories: SecretStr = Field(
+        default_factory=lambda: SecretStr(os.environ.get(HISTORIES, MEMORY)),
+        description="where accounts' histories are: memory:// of one replica, or redis://… for several; by the environment, too",
+    )
+    histories_lost: Literal["refuse", "degrade"] = Field(
+        default="refuse",
+        description="without the shared histories: 503, or answers from what the replica knows, which say so",
+    )
+    histories_seconds: float = Field(default=0.25, gt=0, description="how long the shared histories may take to answer")
+    answers_seconds: int = Field(default=172_800, ge=1, description="how long all replicas know an answer, for those who ask again")
+    replicas: int = Field(default=1, ge=1, description="processes that answer; several only with shared histories")
+    max_replicas: int | None = Field(default=None, description="more processes, up to so many, while requests wait")
     trusted_key_file: Path | None = Field(default=None, description="an Ed25519 public key: only models that it signed are used")
     tls_certificate: Path | None = Field(default=None, description="the certificate's chain in PEM; `leofric serve` then speaks HTTPS")
     tls_key: Path | None = Field(default=None, description="its private key in PEM")
@@ -39,6 +54,16 @@ class ServeSettings(BaseModel):
     follow_seconds: float = Field(default=5.0, gt=0, description="how often the lake is looked at for a new champion, keys and payments")
     most_ongoing: int = Field(default=256, ge=1, description="requests that are taken in at once; more get 503")
     segment_seconds: float = Field(default=60.0, gt=0, description="when a part of the journal is closed, so that a run can load it")
+
+    @property
+    def most_replicas(self) -> int:
+        """So many may run at once."""
+        return self.max_replicas or self.replicas
+
+    @property
+    def shared(self) -> bool:
+        """Whether histories are those of all replicas."""
+        return self.histories.get_secret_value() != MEMORY
 
     @property
     def journal_folder(self) -> Path:
@@ -61,4 +86,14 @@ def settings_of(arguments: Mapping[str, Any]) -> ServeSettings:
         raise UsageError("tokens need all three: oidc_issuer, oidc_audience, oidc_jwks_url")
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise UsageError("TLS needs both: tls_certificate and tls_key")
+    _check_replicas(settings)
     return settings
+
+
+def _check_replicas(settings: ServeSettings) -> None:
+    if settings.shared:
+        check_url(settings.histories.get_secret_value())
+    if settings.most_replicas < settings.replicas:
+        raise UsageError(f"at most {settings.most_replicas} replicas are fewer than {settings.replicas}")
+    if settings.most_replicas > 1 and not settings.shared:
+        raise UsageError("several replicas need histories that they share: add --histories redis://host:port/0, or start one replica")

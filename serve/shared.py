@@ -34,8 +34,11 @@ _PART: Final = 1_000
 """So many entries are read at once when a replica starts, and so many are taken out of the log at once."""
 
 
+_Entry = tuple[bytes, bytes]  # its id in the log, and its payload
+
+
 @dataclass
-class _Entry:
+class _Kept:
     """An entry of the log that is there for the sake of these payments (by the first words of their ids)."""
 
     name: bytes
@@ -47,11 +50,11 @@ class _Log:
     """What this replica knows of the log."""
 
     cursor: bytes = b"0-0"
-    entries: dict[int, _Entry] = field(default_factory=dict)  # by payments that the lake has not
+    entries: dict[int, _Kept] = field(default_factory=dict)  # by payments that the lake has not
     finished: deque[bytes] = field(default_factory=deque)  # entries whose payments the lake has: they go
 
     def add(self, name: bytes, arrivals: Arrivals) -> None:
-        entry = _Entry(name, set(arrivals.id_high.tolist()))
+        entry = _Kept(name, set(arrivals.id_high.tolist()))
         for word in entry.missing:
             self.entries.setdefault(word, entry)
         self.cursor = name
@@ -108,6 +111,14 @@ class SharedHistories:
         """As ``Histories.load``."""
         return self._own.load(arrivals)
 
+    def catch_up(self) -> None:
+        """Take in what others have taken since, though nobody asks.
+
+        To be called before the lake is looked at: what the lake has by then is among the log's entries that this replica knows.
+        """
+        while found := self._since(_PART):
+            self._take_in(found)
+
     def load_from_lake(self, arrivals: Arrivals) -> int:
         """The same for payments that the lake has: the log need not keep them."""
         self._log.in_lake(arrivals.id_high.tolist())
@@ -137,6 +148,10 @@ class SharedHistories:
         """As ``Histories.id_of``."""
         return self._own.id_of(row)
 
+    def close(self) -> None:
+        """Hang up."""
+        self._line.close()
+
     def _append(self, arrivals: Arrivals) -> None:
         payloads = [*self._unsent, encoded(arrivals)]
         try:
@@ -148,14 +163,16 @@ class SharedHistories:
             self.degraded = True
             return
         self._unsent, self.degraded = [], False
-        mine, others = found[-1], found[:-1]
-        for name, payload in others:
+        self._take_in(found[:-1])
+        self._log.add(found[-1][0], arrivals)
+
+    def _take_in(self, entries: Sequence[_Entry]) -> None:
+        for name, payload in entries:
             theirs = decoded(payload)
             self._own.load(theirs)
             self._log.add(name, theirs)
-        self._log.add(mine[0], arrivals)
 
-    def _exchange(self, payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    def _exchange(self, payloads: Sequence[bytes]) -> list[_Entry]:
         """Append, take out what the lake has, and read what has come since: one round trip, at one moment for all replicas."""
         gone = [self._log.finished[place] for place in range(min(_PART, len(self._log.finished)))]
         commands: list[tuple[Any, ...]] = [("XADD", self._key, "*", "d", payload) for payload in payloads]
@@ -167,15 +184,16 @@ class SharedHistories:
             self._log.finished.popleft()
         return [(name, fields[1]) for name, fields in found]
 
+    def _since(self, most: int) -> list[_Entry]:
+        (found,) = self._line.at_once([("XRANGE", self._key, b"(" + self._log.cursor, "+", "COUNT", most)])
+        return [(name, fields[1]) for name, fields in found]
+
     def _read_from_begin(self) -> None:
-        while True:
-            found = self._line.at_once([("XRANGE", self._key, b"(" + self._log.cursor, "+", "COUNT", _PART)])[-1]
-            for name, fields in found:
-                arrivals = decoded(fields[1])
+        while found := self._since(_PART):
+            for name, payload in found:
+                arrivals = decoded(payload)
                 self._waiting.append(arrivals)
                 self._log.add(name, arrivals)
-            if len(found) < _PART:
-                return
 
 
 def encoded(arrivals: Arrivals) -> bytes:

@@ -1,23 +1,26 @@
 """What the service begins with, and what it hears of later: the lake's payments, decisions, models, keys, and its own journal."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from app import fingerprints
-from app.contracts.lake import SILVER, TYPED
+from app.contracts.lake import ACCOUNT_DAILY, FEEDBACK, SILVER, TYPED
+from app.detection import dormant, thresholds
 from app.errors import UsageError
-from app.features.histories import Arrivals, Histories
-from app.features.outcomes import CLEARED, SUSPICIOUS
+from app.features.histories import Arrivals, Words
+from app.features.outcomes import CLEARED, SUSPICIOUS, Labels
 from app.features.timeline import HORIZON_US
-from app.lake import feedback, reference
+from app.lake import feedback, reference, runs
 from app.lake.lake import Lake, open_lake
 from app.lake.storage import Storage
 from app.readers import ndjson
@@ -25,7 +28,10 @@ from models import champions
 from models.champions import Champions
 from serve.engine import Engine, InUse
 from serve.journal import Journal
+from serve.redis_line import Line
 from serve.settings import ServeSettings
+from serve.shared import SharedAnswers, SharedHistories
+from serve.store import Answers, OwnAnswers, OwnHistories, Store
 
 _COLUMNS: Final = [column.name for column in TYPED]
 _WINDOW: Final = timedelta(microseconds=HORIZON_US) + timedelta(days=2)
@@ -34,10 +40,11 @@ _WINDOW: Final = timedelta(microseconds=HORIZON_US) + timedelta(days=2)
 
 @dataclass(frozen=True)
 class Seen:
-    """Which files of silver, and which champions, the service has."""
+    """Which files of silver, which champions, and which version of the analysts' decisions the service has."""
 
     files: frozenset[str]
     champions: Champions
+    feedback: int
 
 
 def open_for(settings: ServeSettings) -> Lake:
@@ -54,27 +61,67 @@ def models_of(lake: Lake, trusted: Path | None) -> InUse:
 
 
 def engine_of(lake: Lake, settings: ServeSettings, journal: Journal, now: datetime) -> tuple[Engine, Seen]:
-    """An engine that knows what the lake and the journal know."""
+    """An engine that knows what the lake, the journals and the other replicas know.
+
+    The order matters: what leaves the log or a journal because the lake has it is found in the lake, which is looked at later.
+    """
+    histories, answers = store_of(lake, settings)
+    loaded = runs.loaded_files(runs.runs(lake))
     files = _files(lake)
     last = max((day for _, day in files), default=now.date())
     first = min((day for _, day in files), default=now.date())
     begins = last - _WINDOW
-    loaded = reference.in_force(lake.storage, now.date())
-    weights = None if loaded is None else reference.weight_table(lake.storage, loaded)
-    begins_us = None if first >= begins else int(datetime(begins.year, begins.month, begins.day, tzinfo=UTC).timestamp()) * 1_000_000
-    engine = Engine(Histories(), lake.key, weights, begins_us, now.date())
+    in_force = reference.in_force(lake.storage, now.date())
+    weights = None if in_force is None else reference.weight_table(lake.storage, in_force)
+    begins_us = None if first >= begins else _instant(begins)
+    engine = Engine(histories, answers, lake.key, weights, begins_us, now.date())
     engine.in_use = models_of(lake, settings.trusted_key_file)
     recent = [path for path, day in files if day >= begins]
     parts = read_all(lake, recent)
     if parts:
-        engine.histories.load(_joined(parts))
-    for records in replayed(journal):
+        histories.load_from_lake(_joined(parts))
+    if begins_us is not None:
+        engine.earlier = earlier(lake, begins, timedelta(seconds=thresholds.in_force(dormant.NAME, now.date())["silence"]))
+    for records in replayed(journal, loaded):
         engine.load(records)
+    histories.begin()
     for decision in reversed(list(journal.decisions(100_000))):
         if decision["answer"]["decision"] == "scored":
             engine.remember(decision["transaction_id"], orjson.dumps(decision["answer"]))
-    judge(lake, engine)
-    return engine, Seen(frozenset(path for path, _ in files), engine.in_use.champions)
+    engine.judge(*judgements(lake))
+    return engine, Seen(frozenset(path for path, _ in files), engine.in_use.champions, feedback_version(lake))
+
+
+def store_of(lake: Lake, settings: ServeSettings) -> tuple[Store, Answers]:
+    """Where the histories are, and the answers."""
+    if not settings.shared:
+        return OwnHistories(), OwnAnswers()
+    line = Line(settings.histories.get_secret_value(), settings.histories_seconds)
+    prefix, degrade = f"leofric:{sha256(lake.key).hexdigest()[:16]}", settings.histories_lost == "degrade"
+    return SharedHistories(line, prefix, degrade=degrade), SharedAnswers(line, prefix, settings.answers_seconds, degrade=degrade)
+
+
+def earlier(lake: Lake, begins: date, silence: timedelta) -> dict[str, int]:
+    """When accounts last paid or were paid in sterling before a day, by the days of gold/account_daily (µs since 1970: the last one's end).
+
+    Only of accounts that have no payment in the ``silence`` after that day: no other can have been dormant across it.
+    """
+    columns = ["sort_code", "account_number", "booking_date"]
+    days = lake.table(ACCOUNT_DAILY).to_pyarrow_dataset().to_table(columns, filter=pc.field("currency") == "GBP")
+    before = pc.less(days["booking_date"], pa.scalar(begins))
+    awake = pc.and_(pc.invert(before), pc.less(days["booking_date"], pa.scalar(begins + silence)))
+    named = [f"{code}-{number}" for code, number in zip(*(days.filter(awake)[name].to_pylist() for name in columns[:2]), strict=True)]
+    found = days.filter(before).group_by(columns[:2]).aggregate([("booking_date", "max")])
+    of_account = {}
+    for row in found.to_pylist():
+        of_account[f"{row['sort_code']}-{row['account_number']}"] = _instant(row["booking_date_max"] + timedelta(days=1)) - 1
+    for name in named:
+        of_account.pop(name, None)
+    return of_account
+
+
+def _instant(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def read_all(lake: Lake, paths: list[str]) -> list[Arrivals]:
@@ -96,11 +143,9 @@ def new_files(lake: Lake, seen: Seen) -> list[str]:
     return [path for path, _ in _files(lake) if path not in seen.files]
 
 
-def judge(lake: Lake, engine: Engine) -> None:
-    """Tell the engine what analysts have decided."""
+def judgements(lake: Lake) -> tuple[Words, Words, Labels]:
+    """What analysts have decided, as the histories take it."""
     last = feedback.last_decisions(lake)
-    if not last.num_rows:
-        return
     nothing = pa.array([""] * last.num_rows, pa.string())
     typed = {column.name: nothing for column in TYPED if pa.types.is_string(column.type)}
     zeros = pa.array(np.zeros(last.num_rows, dtype=np.int64))
@@ -108,12 +153,17 @@ def judge(lake: Lake, engine: Engine) -> None:
         pa.table(typed | {"transaction_id": last["transaction_id"], "booked_at": zeros, "amount_minor": zeros}), lake.key
     )
     suspicious = last["is_suspicious"].combine_chunks().to_numpy(zero_copy_only=False)
-    engine.histories.judge(prints.id_high, prints.id_low, np.where(suspicious, SUSPICIOUS, CLEARED).astype(np.int8))
+    return prints.id_high, prints.id_low, np.where(suspicious, SUSPICIOUS, CLEARED).astype(np.int8)
 
 
-def replayed(journal: Journal) -> Iterator[pa.Table]:
-    """The records of the journal's closed segments."""
-    for data in journal.payments():
+def feedback_version(lake: Lake) -> int:
+    """Grows with each import of decisions."""
+    return lake.table(FEEDBACK).version()
+
+
+def replayed(journal: Journal, loaded: Collection[str]) -> Iterator[pa.Table]:
+    """The records of the journal that the lake has not loaded."""
+    for data in journal.payments(loaded):
         columns = ndjson.parse(data, 1).columns
         if columns.num_rows:
             yield columns

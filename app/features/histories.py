@@ -168,6 +168,15 @@ class Histories:
         )  # fmt: skip
         return taken
 
+    def status(self, arrivals: Arrivals) -> Int64s:
+        """NEW, SAME or CONFLICT: what payments are by what is there already; nothing is taken in."""
+        rows = np.empty(len(arrivals.id_high), dtype=np.int64)
+        _find_all(arrivals.id_high, arrivals.id_low, self._rows, self._slots, rows)
+        there = np.flatnonzero(rows != _NOBODY)
+        status = np.full(len(rows), NEW)
+        status[there] = np.where(self._rows.content[rows[there]] == arrivals.content[there], SAME, CONFLICT)
+        return status
+
     def told(self, rows: Int64s) -> Taken:
         """What lies before payments that are there."""
         taken = _untold(np.full(len(rows), SAME), rows)

@@ -21,6 +21,7 @@ from statistics import median
 import numpy as np
 
 from app.contracts.landing import NAMES
+from app.features.payments import Int64s
 from app.readers.ndjson import Line
 from serve import warm
 from serve.engine import Engine
@@ -122,6 +123,10 @@ def _load(port: int, concurrency: int, script: Path) -> dict[str, float]:
     return found
 
 
+def nothing(_: Int64s) -> None:
+    """No journal."""
+
+
 def bare(lake: Path, folder: Path) -> None:
     """The function itself: one payment, and a thousand at once; no HTTP, no journal."""
     settings = settings_of({"lake": str(lake), "journal": folder / "bare", "insecure_local": True})
@@ -130,16 +135,16 @@ def bare(lake: Path, folder: Path) -> None:
     engine: Engine = warm.engine_of(warm.open_for(settings), settings, journal, now)[0]
     at = _BEGIN + timedelta(days=_DAYS)
     many = [record(10_000_000 + i, at + timedelta(seconds=i), i * 7919 % 10_000, (i * 104_729 + 1) % 10_000, i + 1) for i in range(6_000)]
-    engine.score(table_of(many[:1000]))
+    engine.score(table_of(many[:1000]), nothing)
     one = []
     for line in many[1000:2000]:
         begun = time.perf_counter()
-        engine.score(table_of([line]))
+        engine.score(table_of([line]), nothing)
         one.append(time.perf_counter() - begun)
     thousands = []
     for begin in range(2000, 6000, 1000):
         begun = time.perf_counter()
-        engine.score(table_of(many[begin : begin + 1000]))
+        engine.score(table_of(many[begin : begin + 1000]), nothing)
         thousands.append(time.perf_counter() - begun)
     say(f"the bare function: one payment {median(one) * 1e3:.2f} ms; a thousand at once {median(thousands) * 1e3:.1f} ms,")
     say(f"  {median(one) * 1000 / median(thousands):.0f} times the payments a second of one at a time")

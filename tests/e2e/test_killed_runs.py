@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.contracts.lake import TABLES
-from app.lake import layout
+from app.lake import layout, runs
 from pipelines import publish, verify
 from pipelines.executor import InProcess
 from pipelines.progress import Silent
@@ -63,11 +63,11 @@ def nothing_is_left_over(lake: Path) -> None:
         ever = {Path(uri).name for version in range(newest + 1) for uri in opened(lake).table(contract, version).file_uris()}
         on_disk = {Path(name).name for name in files_in(lake / contract.path) if name.endswith(".parquet") and "_delta_log" not in name}
         assert on_disk == ever, contract.path
-    last = publish.runs(opened(lake))[-1]
+    last = runs.runs(opened(lake))[-1]
     named = {f"keys/{segment['name']}" for segment in publish.certificate_of(opened(lake), last["run_id"])["keys"]}
     registry = {name for name in files_in(lake / layout.OWN) if name.startswith(("models/", "champions/"))}
     assert files_in(lake / layout.OWN) == {*named, *registry, "lake.json", "lock"}
-    assert files_in(lake / layout.KEPT_FILES) == publish.loaded_files(publish.runs(opened(lake)))
+    assert files_in(lake / layout.KEPT_FILES) == runs.loaded_files(runs.runs(opened(lake)))
 
 
 @pytest.mark.parametrize("moment", [f"{when}:{stage}" for stage in STAGES for when in ("begin", "end")])

@@ -248,10 +248,10 @@ def test_the_log_has_a_line_for_each_request_with_its_id_and_a_warning_for_each_
 def test_a_request_that_fails_is_in_the_log_with_its_exception_and_id(lake: Path, log_file: Path) -> None:
     key = key_of(lake, "payments", Scope.SCORE)
     service = service_on(lake)
-    (lake / "journal/payments/_open.ndjson").symlink_to("/dev/full")
+    (full := lake / f"journal/payments/_open-{service._journal._name}.ndjson").symlink_to("/dev/full")
     with over_http(service) as caller:
         assert caller.ask("/v1/transactions/score", {"transaction_id": "x"}, key, {"X-Request-Id": "mine"}).status == 503
-        (lake / "journal/payments/_open.ndjson").unlink()
+        full.unlink()
     (failed,) = [line for line in lines_of(log_file) if line["level"] == "ERROR"]
     assert (failed["message"], failed["request_ids"]) == ("1 requests failed", ["mine"])
     assert "No space left on device" in failed["exception"]

@@ -11,8 +11,9 @@ import pytest
 
 from app.contracts.lake import ACCOUNT_DAILY, BRONZE, CHANNEL_DAILY, DATA_QUALITY_DAILY, DUPLICATES, QUARANTINE, RUNS, SILVER
 from app.contracts.landing import NAMES
+from app.lake import runs
 from app.settings import Settings
-from pipelines import publish, verify
+from pipelines import verify
 from tests.support.lake import NOW, content, files_in, load, numbers, opened, rows
 from tests.support.landing import csv_bytes, ndjson_bytes, record, records, write_csv, write_parquet
 
@@ -256,7 +257,7 @@ def test_certificates_are_chained(tmp_path: Path) -> None:
     for day in range(3):
         write_csv(tmp_path / f"{day}/a.csv", records(day * 10, day * 10 + 9))
         load(tmp_path / str(day), tmp_path / "lake")
-    chain = publish.runs(opened(tmp_path / "lake"))
+    chain = runs.runs(opened(tmp_path / "lake"))
     assert [row["sequence"] for row in chain] == [1, 2, 3]
     assert [row["previous_hash"] for row in chain[1:]] == [row["hash"] for row in chain[:-1]]
     assert holds(tmp_path / "lake")

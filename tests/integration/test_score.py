@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from app.contracts.lake import ALERTS, BANDS, DRIFT_DAILY, SCORES, SILVER
 from app.errors import UsageError
 from app.features import feature_set
-from app.lake import delta
+from app.lake import delta, runs
 from app.settings import Settings
 from models import archive
-from pipelines import cli, publish, score, verify
+from pipelines import cli, score, verify
 from pipelines.executor import Executor, InProcess
 from pipelines.past import read_past
 from pipelines.progress import Silent
@@ -131,7 +131,7 @@ def test_late_payments_change_the_scores_after_them_and_are_counted(whole: Path,
 
 
 def test_the_certificate_says_what_was_scored_and_nothing_is_scored_twice(whole: Path) -> None:
-    load_row, score_row = publish.runs(opened(whole))
+    load_row, score_row = runs.runs(opened(whole))
     loaded, certificate = (json.loads(row["certificate"]) for row in (load_row, score_row))
     totals = {
         "records": loaded["totals"]["accepted"],

@@ -70,14 +70,14 @@ def test_a_payment_of_the_lake_is_scored_where_it_lies_and_not_taken_in_again(la
 
 def test_what_cannot_be_put_down_is_not_answered_then_or_later_and_a_new_service_counts_it_once(lake: Path) -> None:
     service = service_on(lake)
-    (lake / "journal/payments/_open.ndjson").symlink_to("/dev/full")
+    (full := lake / f"journal/payments/_open-{service._journal._name}.ndjson").symlink_to("/dev/full")
     new = {name: value for name, value in record(50).items() if value}
     for _ in range(2):
         (problem,) = ask(service, new)
         assert isinstance(problem, Problem)
         assert problem.status == HTTPStatus.SERVICE_UNAVAILABLE
         assert service.broken == "the journal cannot be written"
-    (lake / "journal/payments/_open.ndjson").unlink()
+    full.unlink()
     service.close()
     service = service_on(lake)
     (answer,) = ask(service, new)

@@ -14,7 +14,7 @@ from typing import Any
 
 import uvicorn
 
-from serve.application import api_of
+from serve.interface import api_of
 from serve.service import Service
 
 
@@ -63,7 +63,7 @@ def over_http(service: Service) -> Iterator[Caller]:
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     listening.listen()  # who asks before the server runs waits for it
-    server = uvicorn.Server(uvicorn.Config(api_of(lambda: service), lifespan="off", access_log=False, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(api_of(lambda: service, 256), lifespan="off", access_log=False, log_config=None))
 
     async def serve() -> None:
         following = asyncio.create_task(service.follow())
