@@ -11,12 +11,13 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from ray import serve as ray_serve
 from ray.serve import Application
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from serve import openapi
 from serve.access import Scope
-from serve.problems import MEDIA_TYPE, Problem
-from serve.requests import MOST_BYTES
+from serve.problems import MEDIA_TYPE, Problem, answer_problems
+from serve.requests import MOST_BYTES, MOST_SECONDS
 from serve.service import Service, log
 from serve.settings import ServeSettings, settings_of
 
@@ -26,15 +27,16 @@ _ID_HEADER: Final = "x-request-id"
 
 def api_of(service: Callable[[], Service]) -> FastAPI:
     """The HTTP interface of a service; it is asked for at each request, so that importing and describing start nothing."""
-    api = FastAPI(title="Leofric", version="1", docs_url="/docs", redoc_url=None)
+    api = FastAPI(title="Leofric", version="1", openapi_url=None, redirect_slashes=False)
+    answer_problems(api)
 
     async def answered(request: Request, route: str, work: Callable[[str], Awaitable[bytes]]) -> Response:
         begun, request_id = perf_counter(), request.headers.get(_ID_HEADER) or uuid.uuid4().hex
         metrics = service().metrics
-        metrics.waiting.inc()
         headers: dict[str, str] = {}  # Serve gives the request's id back by itself
         try:
-            body, status, kind = await work(request_id[:64]), HTTPStatus.OK, _JSON
+            with metrics.waiting.track_inprogress():  # a client that goes away leaves no count behind
+                body, status, kind = await work(request_id[:64]), HTTPStatus.OK, _JSON
         except Problem as problem:
             body, status, kind = problem.body(), problem.status, MEDIA_TYPE
             headers.update(problem.headers)
@@ -42,7 +44,6 @@ def api_of(service: Callable[[], Service]) -> FastAPI:
             log.exception("request %s failed", request_id)
             failed = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"the service failed; its log tells why under request {request_id[:64]}")
             body, status, kind = failed.body(), failed.status, MEDIA_TYPE
-        metrics.waiting.dec()
         metrics.requests.labels(route, str(status.value)).inc()
         metrics.seconds.labels(route).observe(perf_counter() - begun)
         return Response(body, status.value, headers, kind)
@@ -84,6 +85,7 @@ def api_of(service: Callable[[], Service]) -> FastAPI:
             return Response(problem.body(), problem.status.value, dict(problem.headers), MEDIA_TYPE)
         return Response(service().metrics.text(), media_type="text/plain; version=0.0.4")
 
+    openapi.publish(api)
     return api
 
 
@@ -91,6 +93,21 @@ async def _body(request: Request) -> bytes:
     kind = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
     if kind not in (_JSON, "application/x-www-form-urlencoded"):  # the latter is what curl -d says of anything
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {_JSON}, not {kind}")
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.lower() != "identity":
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as it is, without a content-encoding")
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            return await _read(request)
+    except TimeoutError:
+        raise Problem(
+            HTTPStatus.REQUEST_TIMEOUT, f"the body did not come within {MOST_SECONDS} s", headers={"Connection": "close"}
+        ) from None
+    except ClientDisconnect:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the client went away before its body had come") from None
+
+
+async def _read(request: Request) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
