@@ -11,6 +11,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from ray import serve as ray_serve
 from ray.serve import Application
+from ray.serve.config import BackpressureConfig
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -23,20 +24,26 @@ from serve.settings import ServeSettings, settings_of
 
 _JSON: Final = "application/json"
 _ID_HEADER: Final = "x-request-id"
+_SPARE: Final = 64
+"""Serve's own bound lies so much above ours: what it says to a request that is too much is no problem document."""
 
 
-def api_of(service: Callable[[], Service]) -> FastAPI:
+def api_of(service: Callable[[], Service], most_ongoing: int) -> FastAPI:
     """The HTTP interface of a service; it is asked for at each request, so that importing and describing start nothing."""
     api = FastAPI(title="Leofric", version="1", openapi_url=None, redirect_slashes=False)
     answer_problems(api)
+    ongoing = 0
 
     async def answered(request: Request, route: str, work: Callable[[str], Awaitable[bytes]]) -> Response:
+        nonlocal ongoing
         begun, request_id = perf_counter(), request.headers.get(_ID_HEADER) or uuid.uuid4().hex
         metrics = service().metrics
         headers: dict[str, str] = {}  # Serve gives the request's id back by itself
+        ongoing += 1
+        metrics.waiting.set(ongoing)
         try:
-            with metrics.waiting.track_inprogress():  # a client that goes away leaves no count behind
-                body, status, kind = await work(request_id[:64]), HTTPStatus.OK, _JSON
+            _check_room(ongoing, most_ongoing)
+            body, status, kind = await work(request_id[:64]), HTTPStatus.OK, _JSON
         except Problem as problem:
             body, status, kind = problem.body(), problem.status, MEDIA_TYPE
             headers.update(problem.headers)
@@ -44,6 +51,9 @@ def api_of(service: Callable[[], Service]) -> FastAPI:
             log.exception("request %s failed", request_id)
             failed = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"the service failed; its log tells why under request {request_id[:64]}")
             body, status, kind = failed.body(), failed.status, MEDIA_TYPE
+        finally:  # a client that goes away leaves no count behind
+            ongoing -= 1
+            metrics.waiting.set(ongoing)
         metrics.requests.labels(route, str(status.value)).inc()
         metrics.seconds.labels(route).observe(perf_counter() - begun)
         return Response(body, status.value, headers, kind)
@@ -87,6 +97,12 @@ def api_of(service: Callable[[], Service]) -> FastAPI:
 
     openapi.publish(api)
     return api
+
+
+def _check_room(ongoing: int, most: int) -> None:
+    if ongoing > most:
+        why = f"{most} requests are being answered; ask again in a second"
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, why, headers={"Retry-After": "1"})
 
 
 async def _body(request: Request) -> bytes:
@@ -164,12 +180,13 @@ def build_app(arguments: Mapping[str, Any]) -> Application:
     deployment = ray_serve.deployment(
         name="payments",
         num_replicas=1,
-        max_ongoing_requests=settings.most_ongoing,
+        max_ongoing_requests=settings.most_ongoing + _SPARE,
         max_queued_requests=settings.most_ongoing,
+        backpressure_config=BackpressureConfig(retry_after_s=1),
         user_config={},
         health_check_period_s=5,
         graceful_shutdown_timeout_s=20,
         logging_config={"enable_access_log": False},
     )
-    application: Application = deployment(ray_serve.ingress(api_of(current_service))(Payments)).bind(settings)
+    application: Application = deployment(ray_serve.ingress(api_of(current_service, settings.most_ongoing))(Payments)).bind(settings)
     return application

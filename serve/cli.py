@@ -28,6 +28,7 @@ def serve(
     oidc_audience: Annotated[str | None, typer.Option(help="The audience that tokens must name.")] = None,
     oidc_jwks_url: Annotated[str | None, typer.Option(help="Where the issuer's public keys are.")] = None,
     rate_limit: Annotated[str | None, typer.Option(help="Of each client, such as 600/minute.")] = None,
+    most_ongoing: Annotated[int, typer.Option(min=1, help="So many requests are taken in at once; more get 503.")] = 256,
     storage_option: StorageOption = None,
 ) -> None:
     """Start Ray Serve on this machine: validation and scoring over HTTP, warm from the lake."""
@@ -45,6 +46,7 @@ def serve(
         "oidc_audience": oidc_audience,
         "oidc_jwks_url": oidc_jwks_url,
         "rate_limit": rate_limit,
+        "most_ongoing": most_ongoing,
         "trusted_key_file": trusted and Path(trusted).absolute(),
     }
     _check(arguments)
@@ -90,6 +92,7 @@ def _answer_directly(port: int) -> None:
         ("RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT", port),
         ("RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT", port + 1),
         ("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", _DRAINING_SECONDS),
+        ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "serve.headers.middlewares"),
         ("RAY_SERVE_PORT_QUARANTINE_S", 0),  # a replica that takes the place of one that died needs its port at once
     ):
         os.environ[name] = str(value)

@@ -13,7 +13,7 @@ from serve.settings import settings_of
 def main(lake: str, journal: str, port: str) -> None:
     """Serve until killed."""
     service = Service(settings_of({"lake": lake, "journal": Path(journal), "insecure_local": True}))
-    uvicorn.run(api_of(lambda: service), host="127.0.0.1", port=int(port), log_level="warning", access_log=False)
+    uvicorn.run(api_of(lambda: service, 256), host="127.0.0.1", port=int(port), log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":

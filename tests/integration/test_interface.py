@@ -131,6 +131,6 @@ def test_a_service_that_is_not_ready_says_so_and_when_to_ask_again(path: str) ->
     def not_ready() -> Service:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the service is not ready yet", headers={"Retry-After": "1"})
 
-    answer = ask(api_of(not_ready), path, method="POST" if path.startswith("/v1") else "GET")
+    answer = ask(api_of(not_ready, 256), path, method="POST" if path.startswith("/v1") else "GET")
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert answer.document()["detail"] == "the service is not ready yet"

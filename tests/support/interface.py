@@ -50,7 +50,7 @@ def served(lake: Path, **settings: object) -> Iterator[FastAPI]:
     """The interface of a service on a lake."""
     service = Service(settings_of({"lake": str(lake)} | settings))
     try:
-        yield api_of(lambda: service)
+        yield api_of(lambda: service, 256)
     finally:
         service.close()
 
