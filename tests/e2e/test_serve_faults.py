@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_serve import Server, _replica_of, make_key, server
+from tests.e2e.test_serve import Server, make_key, server
 from tests.support.interface import SCORE, small_lake
 from tests.support.landing import record
+from tests.support.processes import listener
 
 MOST = 16
 """So many requests are taken in at once here."""
@@ -38,10 +39,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def goes_on(running: Server) -> Iterator[None]:
     """After every test the service answers as it did before, from the same process."""
-    replica, before = _replica_of(running), running.score(payment(5))
+    replica, before = listener(running.port), running.score(payment(5))
     yield
     assert running.score(payment(5)) == before
-    assert _replica_of(running) == replica
+    assert listener(running.port) == replica
 
 
 @dataclass
@@ -232,7 +233,7 @@ def test_a_bomb_in_gzip_is_not_opened(running: Server) -> None:
 
 
 def test_a_service_that_stood_still_for_a_while_answers_those_who_waited(running: Server) -> None:
-    replica = _replica_of(running)
+    replica = listener(running.port)
     os.kill(replica, signal.SIGSTOP)
     try:
         with ThreadPoolExecutor(8) as pool:

@@ -42,6 +42,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     words = [
         "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1", f"--port={port}", "--dashboard-host=127.0.0.1",
         f"--dashboard-port={dashboard}", f"--temp-dir={folder}", "--disable-usage-stats",
+        f"--dashboard-agent-listen-port={free_port()}",  # of another Ray's on this machine it would wait for ever
     ]  # fmt: skip
     with (folder / "log").open("w") as log:
         head = subprocess.Popen([BIN / "ray", "start", *words], env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
