@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ray import serve as ray_serve
 from ray.serve import Application
-from ray.serve.config import AutoscalingConfig
+from ray.serve.config import AutoscalingConfig, BackpressureConfig
 
 from app.errors import LeofricError
 from serve import logs
@@ -81,6 +81,7 @@ def build_app(arguments: Mapping[str, Any]) -> Application:
         autoscaling_config=scaled,
         max_ongoing_requests=settings.most_ongoing + _SPARE,
         max_queued_requests=settings.most_ongoing,
+        backpressure_config=BackpressureConfig(retry_after_s=1),
         user_config={},
         health_check_period_s=5,
         graceful_shutdown_timeout_s=20,

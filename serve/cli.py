@@ -50,6 +50,7 @@ def serve(
         str | None, typer.Option(help="Where accounts' histories are: memory://, or redis://host:port/0 to share them.", envvar=HISTORIES)
     ] = None,
     histories_lost: Annotated[str, typer.Option(help="Without shared histories: refuse (503), or degrade (answers say so).")] = "refuse",
+    most_ongoing: Annotated[int, typer.Option(min=1, help="So many requests are taken in at once; more get 503.")] = 256,
     storage_option: StorageOption = None,
 ) -> None:
     """Start Ray Serve on this machine: validation and scoring over HTTP, warm from the lake."""
@@ -70,6 +71,7 @@ def serve(
         "replicas": replicas,
         "max_replicas": max_replicas,
         "histories_lost": histories_lost,
+        "most_ongoing": most_ongoing,
         "trusted_key_file": trusted and Path(trusted).absolute(),
         "tls_certificate": tls_certificate and tls_certificate.absolute(),
         "tls_key": tls_key and tls_key.absolute(),
@@ -175,7 +177,7 @@ def _answer_directly(ports: Sequence[int]) -> None:
         ("RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT", ports[-1] + 1),
         ("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", _DRAINING_SECONDS),
         ("RAY_SERVE_PORT_QUARANTINE_S", 0),  # a replica that takes the place of one that died needs its port at once
-        ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "serve.unwatched.middlewares"),
+        ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "serve.edge.middlewares"),
         ("RAY_worker_niceness", 0),  # Ray's own is 15: a replica would give way to every other process
     ):
         os.environ[name] = str(value)

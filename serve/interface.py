@@ -15,7 +15,7 @@ from starlette.types import Scope as AsgiScope
 
 from serve import logs, openapi
 from serve.access import Scope
-from serve.problems import MEDIA_TYPE, Problem
+from serve.problems import MEDIA_TYPE, Problem, answer_problems
 from serve.requests import MOST_BYTES
 from serve.service import Service, log
 
@@ -30,7 +30,8 @@ class _Api(FastAPI):
     """FastAPI, but for the routes of payments: described to it, and answered before its layers, whose time is that of all of Serve's."""
 
     def __init__(self) -> None:
-        super().__init__(title="Leofric", version="1", docs_url="/docs", redoc_url=None)
+        super().__init__(title="Leofric", version="1", openapi_url=None, redirect_slashes=False)
+        answer_problems(self)
         self._direct: dict[str, _Handler] = {}
 
     def direct_post(self, path: str, described: dict[str, Any]) -> Callable[[_Handler], _Handler]:
@@ -112,10 +113,6 @@ def api_of(service: Callable[[], Service], most_ongoing: int, body_seconds: floa
 
         return await desk.answer(request, "score", work)
 
-    @api.exception_handler(Problem)
-    async def problem_details(_: Request, problem: Problem) -> Response:
-        return Response(problem.body(), problem.status.value, dict(problem.headers), MEDIA_TYPE)
-
     @api.get("/healthz", include_in_schema=False)
     async def healthz() -> Response:
         return Response(b'{"status": "alive"}', media_type=_JSON)
@@ -138,6 +135,7 @@ def api_of(service: Callable[[], Service], most_ongoing: int, body_seconds: floa
         service().metrics.waiting.set(desk.ongoing)
         return Response(service().metrics.text(), media_type="text/plain; version=0.0.4")
 
+    openapi.publish(api)
     return api
 
 
@@ -149,6 +147,8 @@ async def _body(request: Request, seconds: float) -> bytes:
     kind = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
     if kind not in (_JSON, "application/x-www-form-urlencoded"):  # the latter is what curl -d says of anything
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {_JSON}, not {kind}")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as it is, without a content-encoding")
     parts, size = [], 0
     try:
         async with asyncio.timeout(seconds):
@@ -159,7 +159,8 @@ async def _body(request: Request, seconds: float) -> bytes:
                     raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
                 parts.append(part)
     except TimeoutError:
-        raise Problem(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come within {seconds:g} s") from None
+        why = f"the body did not come within {seconds:g} s"
+        raise Problem(HTTPStatus.REQUEST_TIMEOUT, why, headers={"Connection": "close"}) from None
     except ClientDisconnect:
         raise Problem(HTTPStatus.BAD_REQUEST, "the connection ended before the body did") from None
     return b"".join(parts)

@@ -63,10 +63,10 @@ def _json(data: bytes) -> Any:
 
 
 @contextmanager
-def server(lake: Path, key: str) -> Iterator[Server]:
+def server(lake: Path, key: str, *more: str) -> Iterator[Server]:
     port = free_port()
     environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
-    words = [str(LEOFRIC), "serve", "--lake", str(lake), "--port", str(port), "--rate-limit", "100000/minute"]
+    words = [str(LEOFRIC), "serve", "--lake", str(lake), "--port", str(port), "--rate-limit", "100000/minute", *more]
     with (lake.parent / "serve.log").open("a") as log:
         process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
         try:
