@@ -60,6 +60,7 @@ class Service:
         self._journal = Journal(settings.journal_folder, clock(), shared=settings.shared)
         self._engine: Engine
         self._engine, self._seen = warm.engine_of(self._lake, settings, self._journal, clock())
+        warm.rehearse(self._engine)
         self._rollouts = Rollouts(self._lake, settings, clock, self.metrics)
         self._engine.trial = self._rollouts.follow(self._seen.champions)
         self._keys = keys.KeysInUse(partial(keys.key_ring, self._lake), settings.keys_seconds_most)

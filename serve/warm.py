@@ -15,17 +15,20 @@ import pyarrow.parquet as pq
 
 from app import fingerprints
 from app.contracts.lake import ACCOUNT_DAILY, FEEDBACK, SILVER, TYPED
-from app.detection import dormant, thresholds
+from app.detection import book, dormant, pack, thresholds
 from app.errors import UsageError
+from app.features import feature_set, outcomes
 from app.features.histories import Arrivals, Words
 from app.features.outcomes import CLEARED, SUSPICIOUS, Labels
 from app.features.timeline import HORIZON_US
+from app.fingerprints import KEY_BYTES
 from app.lake import feedback, reference, runs
 from app.lake.lake import Lake, open_lake
 from app.lake.storage import Storage
 from app.readers import ndjson
 from models import champions
 from models.champions import Champions
+from serve import requests
 from serve.engine import Engine, InUse
 from serve.journal import Journal
 from serve.redis_line import Line
@@ -36,6 +39,18 @@ from serve.store import Answers, OwnAnswers, OwnHistories, Store
 _COLUMNS: Final = [column.name for column in TYPED]
 _WINDOW: Final = timedelta(microseconds=HORIZON_US) + timedelta(days=2)
 """How far back before the lake's last day payments are read: the horizon, and the day on which a dormant account wakes."""
+
+
+_REHEARSED: Final = {
+    "timestamp": "2026-01-01T00:00:00Z",
+    "sort_code": "070246",
+    "account_number": "10000001",
+    "counterparty_sort_code": "070246",
+    "counterparty_account": "10000002",
+    "amount": "-1.00",
+    "currency": "GBP",
+    "country": "GB",
+}
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,27 @@ def engine_of(lake: Lake, settings: ServeSettings, journal: Journal, now: dateti
             engine.remember(decision["transaction_id"], orjson.dumps(decision["answer"]))
     engine.judge(*judgements(lake))
     return engine, Seen(frozenset(path for path, _ in files), engine.in_use.champions, feedback_version(lake))
+
+
+def rehearse(engine: Engine) -> None:
+    """Let the machine code of all that a request may need be there before the first one comes: to compile it takes seconds."""
+    if engine.in_use is None:
+        raise RuntimeError("no model is in use")
+    lines = [orjson.dumps(_REHEARSED | {"transaction_id": name}) for name in ("1", "2")]
+    one, two = requests.read(lines[0]).columns, requests.read(b'{"transactions": [' + b", ".join(lines) + b"]}").columns
+    engine.validate(two)  # with the modulus check, which may find fault with what is rehearsed: so it is scored without
+    stage = Engine(OwnHistories(), OwnAnswers(), bytes(KEY_BYTES), None, None, engine.thresholds_on)
+    stage.in_use = engine.in_use
+    for records in (one, two):
+        if not all(one.answer is None or one.answer["decision"] == "scored" for one in stage.score(records, lambda _: None)):
+            raise AssertionError("what is rehearsed must be scored, or nothing is shown")
+    pack.find_all(book.book(stage.histories.around(0)), engine.thresholds_on, pack.OF_ACCOUNTS)
+    every = np.zeros(1, dtype=np.uint64)
+    stage.judge(every, every, np.zeros(1, dtype=np.int8))
+    detectors = engine.in_use.detectors
+    detectors.forest.contributions(np.zeros((1, feature_set.COUNT)))
+    if detectors.ranker is not None:
+        detectors.ranker.contributions(np.zeros((1, feature_set.COUNT + outcomes.COUNT)))
 
 
 def store_of(lake: Lake, settings: ServeSettings) -> tuple[Store, Answers]:

@@ -1,6 +1,7 @@
 """HAProxy before small servers that stand for replicas."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -158,10 +159,18 @@ def test_what_is_under_way_when_it_stops_is_answered_and_nothing_new_is_taken() 
 def test_its_death_is_told() -> None:
     with Balancer("127.0.0.1", free_port(), [free_port()], 10) as balancer:
         balancer.check()
-        balancer._process.send_signal(signal.SIGKILL)
-        balancer._process.wait()
-        with pytest.raises(BalancerFailed, match="HAProxy has ended"):
+        os.kill(balancer.pid, signal.SIGKILL)
+        wait_until(lambda: ended(balancer))
+        with pytest.raises(BalancerFailed, match="HAProxy has ended with code -9"):
             balancer.check()
+
+
+def ended(balancer: Balancer) -> bool:
+    try:
+        balancer.check()
+    except BalancerFailed:
+        return True
+    return False
 
 
 def test_an_address_that_is_taken_is_told_at_once() -> None:
