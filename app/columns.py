@@ -48,6 +48,8 @@ def from_arrow(column: pa.StringArray | pa.ChunkedArray) -> Text:
 
 def read_only(array: Array) -> Array:
     """The same memory, not to be written: kernels are compiled for one kind of array, and this is the one they get."""
+    if not array.flags.writeable:
+        return array
     view = array.view()
     view.flags.writeable = False
     return view

@@ -21,6 +21,7 @@ Nodes = npt.NDArray[np.void]
 
 LEAF: Final = -1
 _BLOCK: Final = 128  # rows that walk through a tree together, level by level: no step of one waits for another's
+_TREES: Final = 16  # trees that one row walks through together
 
 _NODE: Final = np.dtype([("threshold", "<f4"), ("feature", "<i4"), ("left", "<i4"), ("right", "<i4")])
 
@@ -117,7 +118,30 @@ def _means(nodes: Nodes, rows: Scores, value: Scores) -> None:
 
 
 @kernel
+def _sum(row: npt.NDArray[np.float32], nodes: Nodes, value: Scores, roots: Numbers, steps: Numbers, at: Numbers) -> float:
+    """``_sums`` of one row: it walks through several trees together, for the same reason; their values are added in the same order."""
+    total = 0.0
+    for begin in range(0, roots.size, _TREES):
+        count = min(_TREES, roots.size - begin)
+        most = 0
+        for i in range(count):
+            at[i] = roots[begin + i]
+            most = max(most, steps[begin + i])
+        for _ in range(most):
+            for i in range(count):
+                node = nodes[at[i]]
+                at[i] = node.left if row[node.feature] <= node.threshold else node.right
+        for i in range(count):
+            total += value[at[i]]
+    return total
+
+
+@kernel
 def _sums(rows: Matrix, nodes: Nodes, value: Scores, roots: Numbers, steps: Numbers, at: Numbers, out: Scores) -> None:
+    if out.size < _TREES:
+        for row in range(out.size):
+            out[row] = _sum(rows[row], nodes, value, roots, steps, at)
+        return
     for begin in range(0, out.size, _BLOCK):
         count = min(_BLOCK, out.size - begin)
         for tree in range(roots.size):

@@ -29,17 +29,11 @@ class Known:
     facts: Int64s  # as ``timeline.look_back`` gives them: [n, 25]
     judged: Int64s  # as ``outcomes.judged_before`` gives them: [n, 8]
 
-    def row(self, at: int) -> Scored:
-        """One of them, as its reasons are told from."""
-        return self._some(slice(at, at + 1))[0]
-
-    def rows(self) -> list[Scored]:
-        """All of them."""
-        return self._some(slice(None))
-
-    def _some(self, which: slice) -> list[Scored]:
+    def rows(self, which: Int64s) -> list[Scored]:
+        """Some of them, as their reasons are told from."""
         facts, judged = map(tuple, self.facts[which].tolist()), map(tuple, self.judged[which].tolist())
-        numbers = (self.booked_at[which].tolist(), self.amount[which].tolist(), self.currency[which])
+        currency = [self.currency[at] for at in which.tolist()]
+        numbers = (self.booked_at[which].tolist(), self.amount[which].tolist(), currency)
         return [Scored(*of) for of in zip(*numbers, facts, judged, strict=True)]
 
 
@@ -96,9 +90,9 @@ def band_names(band: Int64s) -> list[str]:
 
 def _explain(known: Known, rows: Int64s, contributions: Scores, profile: Profile, reasons: list[tuple[Reason, ...]]) -> None:
     features = list(profile.features.items())
-    for row, strongest, given in zip(rows.tolist(), np.argsort(-contributions, axis=1, kind="stable"), contributions, strict=True):
-        ordered = [features[feature] for feature in strongest.tolist() if given[feature] > 0]
-        reasons[row] = _reasons(known.row(row), ordered)
+    orders = np.argsort(-contributions, axis=1, kind="stable").tolist()
+    for row, payment, strongest, given in zip(rows.tolist(), known.rows(rows), orders, contributions.tolist(), strict=True):
+        reasons[row] = _reasons(payment, [features[feature] for feature in strongest if given[feature] > 0])
 
 
 def _reasons(payment: Scored, features: list[tuple[str, Spread]]) -> tuple[Reason, ...]:

@@ -16,7 +16,7 @@ from app.contracts.reasons import REASONS
 from app.detection import book, pack
 from app.detection.book import Book
 from app.detection.pack import Scenario
-from app.detection.sight import Sight
+from app.detection.sight import Sights
 from app.features import feature_set, timeline
 from app.features.histories import CONFLICT, SAME, Arrivals, Taken, Words
 from app.features.outcomes import Labels
@@ -244,20 +244,14 @@ class Engine:
     def _scenarios(self, histories: Int64s, known: Known, rows: pa.Table) -> list[list[Answer]]:
         """The scenarios that each payment completes; those that follow money through other accounts are the batch's alone."""
         of_itself, payer_is_own, payee_is_own = self.histories.sides(histories)
-        ids, countries, found = rows["transaction_id"].to_pylist(), rows["country"].to_pylist(), []
-        for at, payment in enumerate(known.rows()):
-            sight = Sight(
-                payment.booked_at,
-                payment.amount,
-                payment.currency == "GBP",
-                countries[at],
-                payer_is_own[at],
-                payee_is_own[at],
-                payment.facts,
-            )
-            scenarios = pack.possible(sight, self.thresholds_on) if of_itself[at] else []
-            found.append(self._completed(int(histories[at]), ids[at], scenarios) if scenarios else [])
-        return found
+        sterling = np.array([currency == "GBP" for currency in known.currency], dtype=np.bool_)
+        sights = Sights(
+            known.booked_at, known.amount, sterling & of_itself, rows["country"].to_pylist(), payer_is_own & of_itself, payee_is_own & of_itself,
+            known.facts,
+        )  # fmt: skip
+        found = pack.possible(sights, self.thresholds_on)
+        ids = rows["transaction_id"].to_pylist()
+        return [self._completed(int(histories[at]), ids[at], scenarios) if scenarios else [] for at, scenarios in enumerate(found)]
 
     def _completed(self, row: int, transaction_id: str, scenarios: Sequence[Scenario]) -> list[Answer]:
         opened = book.book(self.histories.around(row))

@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from app.columns import Mask
 from app.features.histories import Arrivals, Histories, Taken, Words
 from app.features.outcomes import Labels
 from app.features.payments import Int64s
@@ -136,7 +137,7 @@ class SharedHistories:
         """As ``Histories.told``."""
         return self._own.told(rows)
 
-    def sides(self, rows: Int64s) -> tuple[list[bool], list[bool], list[bool]]:
+    def sides(self, rows: Int64s) -> tuple[Mask, Mask, Mask]:
         """As ``Histories.sides``."""
         return self._own.sides(rows)
 

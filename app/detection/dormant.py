@@ -6,24 +6,25 @@ from typing import Final
 
 import numpy as np
 
+from app.columns import Mask
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, both_sides
 from app.detection.money import pounds
-from app.detection.sight import Sight
+from app.detection.sight import Sights
 from app.features.timeline import HORIZON_US, NEVER, PAYEE_AGE, PAYER_AGE
 
 NAME: Final = "dormant"
 
 
-def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:
-    """Whether a payment could complete it: all that is known of one of its accounts may be of the day on which it wakes."""
-    if not sight.sterling:
-        return False
+def possible(sights: Sights, thresholds: Mapping[str, int]) -> Mask:
+    """Which payments could complete it: all that is known of one of its accounts may be of the day on which it wakes."""
     if thresholds["silence"] * SECOND_US < HORIZON_US:
-        return True
-    ages = ((sight.payer_is_own, sight.facts[PAYER_AGE]), (sight.payee_is_own, sight.facts[PAYEE_AGE]))
-    window = thresholds["window"] * SECOND_US
-    return any(own and (age == NEVER or age <= window or age >= HORIZON_US) for own, age in ages)
+        return sights.sterling
+    window, wakes = thresholds["window"] * SECOND_US, np.zeros(len(sights.amount), dtype=np.bool_)
+    for own, fact in ((sights.payer_is_own, PAYER_AGE), (sights.payee_is_own, PAYEE_AGE)):
+        age = sights.facts[:, fact]
+        wakes |= own & ((age == NEVER) | (age <= window) | (age >= HORIZON_US))
+    return sights.sterling & wakes
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from app.columns import Mask
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, side
-from app.detection.sight import Sight
+from app.detection.sight import Sights
 
 FAN_IN: Final = "fan_in"
 FAN_OUT: Final = "fan_out"
@@ -22,14 +23,14 @@ def find_out(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
     return _find(book, thresholds, f"{FAN_OUT}_payees", "different accounts were paid by this one", paying=True)
 
 
-def possible_in(sight: Sight, thresholds: Mapping[str, int]) -> bool:
-    """Whether a payment could complete it."""
-    return sight.payee_is_own and sight.payers(thresholds["window"]) + 1 >= thresholds["parties"]
+def possible_in(sights: Sights, thresholds: Mapping[str, int]) -> Mask:
+    """Which payments could complete it."""
+    return sights.payee_is_own & (sights.payers(thresholds["window"]) + 1 >= thresholds["parties"])
 
 
-def possible_out(sight: Sight, thresholds: Mapping[str, int]) -> bool:
-    """Whether a payment could complete it."""
-    return sight.payer_is_own and sight.payees(thresholds["window"]) + 1 >= thresholds["parties"]
+def possible_out(sights: Sights, thresholds: Mapping[str, int]) -> Mask:
+    """Which payments could complete it."""
+    return sights.payer_is_own & (sights.payees(thresholds["window"]) + 1 >= thresholds["parties"])
 
 
 def _find(book: Book, thresholds: Mapping[str, int], reason: str, what: str, *, paying: bool) -> list[Alert]:

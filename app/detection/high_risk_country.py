@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, Mask, both_sides, windows
 from app.detection.money import pounds
-from app.detection.sight import Sight
+from app.detection.sight import Sights
 from app.features.payments import DAY_US, Int32s, Int64s
 from app.reference.high_risk_countries import high_risk_countries
 
@@ -22,9 +22,9 @@ NAME: Final = "high_risk_country"
 _EPOCH: Final = date(1970, 1, 1)
 
 
-def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:  # noqa: ARG001 (its thresholds are of what is not known)
-    """Whether a payment could complete it."""
-    return sight.sterling and sight.country in _countries()
+def possible(sights: Sights, thresholds: Mapping[str, int]) -> Mask:  # noqa: ARG001 (its thresholds are of what is not known)
+    """Which payments could complete it."""
+    return sights.sterling & np.array([country in _countries() for country in sights.country], dtype=np.bool_)
 
 
 @cache

@@ -6,10 +6,11 @@ from typing import Final
 
 import numpy as np
 
+from app.columns import Mask
 from app.detection.alert import Alert, alerts
 from app.detection.book import Book, side
 from app.detection.money import pounds
-from app.detection.sight import Sight
+from app.detection.sight import Sights
 from app.features.payments import UNKNOWN, Int32s, Int64s
 from app.features.timeline import PAYER_PAID_PAYEE
 from app.jit import kernel
@@ -17,10 +18,10 @@ from app.jit import kernel
 NAME: Final = "new_payee"
 
 
-def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:
-    """Whether a payment could complete it."""
-    new = sight.facts[PAYER_PAID_PAYEE] == 0
-    return sight.payer_is_own and sight.sterling and new and sight.amount >= thresholds["least_amount"]
+def possible(sights: Sights, thresholds: Mapping[str, int]) -> Mask:
+    """Which payments could complete it."""
+    new = sights.facts[:, PAYER_PAID_PAYEE] == 0
+    return sights.payer_is_own & sights.sterling & new & (sights.amount >= thresholds["least_amount"])
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
+import numpy as np
 import pyarrow as pa
 
+from app.columns import Mask
 from app.detection import cycle, dormant, fan, high_risk_country, new_payee, pass_through, round_amounts, structuring, velocity
 from app.detection.alert import Alert
 from app.detection.book import Book
-from app.detection.sight import Sight
+from app.detection.sight import Sights
 from app.detection.thresholds import in_force
 
 
@@ -25,7 +27,7 @@ class Scenario:
     name: str
     find: Callable[[Book, Mapping[str, int]], list[Alert]]
     tested_on: str
-    possible: Callable[[Sight, Mapping[str, int]], bool] | None = None  # the guard; None: follows money through other accounts
+    possible: Callable[[Sights, Mapping[str, int]], Mask] | None = None  # the guard; None: follows money through other accounts
     relevant: Callable[[pa.Table, Mapping[str, int]], pa.Table] | None = None
 
 
@@ -53,11 +55,15 @@ def find_all(book: Book, on: date, scenarios: Sequence[Scenario] = SCENARIOS) ->
     return {scenario.name: scenario.find(book, in_force(scenario.name, on)) for scenario in scenarios}
 
 
-def possible(sight: Sight, on: date) -> list[Scenario]:
-    """The scenarios of accounts that a payment could complete, by their guards; most payments complete none."""
-    return [scenario for scenario, guard, thresholds in _guards(on) if guard(sight, thresholds)]
+def possible(sights: Sights, on: date) -> list[list[Scenario]]:
+    """The scenarios of accounts that each payment could complete, by their guards; most payments complete none."""
+    found: list[list[Scenario]] = [[] for _ in range(len(sights.amount))]
+    for scenario, guard, thresholds in _guards(on):
+        for row in np.flatnonzero(guard(sights, thresholds)).tolist():
+            found[row].append(scenario)
+    return found
 
 
 @lru_cache(maxsize=4)
-def _guards(on: date) -> list[tuple[Scenario, Callable[[Sight, Mapping[str, int]], bool], Mapping[str, int]]]:
+def _guards(on: date) -> list[tuple[Scenario, Callable[[Sights, Mapping[str, int]], Mask], Mapping[str, int]]]:
     return [(one, one.possible, in_force(one.name, on)) for one in OF_ACCOUNTS if one.possible is not None]

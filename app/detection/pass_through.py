@@ -6,17 +6,18 @@ from typing import Final
 
 import numpy as np
 
+from app.columns import Mask
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, side
 from app.detection.money import pounds
-from app.detection.sight import Sight
+from app.detection.sight import Sights
 
 NAME: Final = "pass_through"
 
 
-def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:
-    """Whether a payment could complete it."""
-    return sight.payer_is_own and sight.sterling and sight.received_sum(thresholds["window"]) >= thresholds["least_sum"]
+def possible(sights: Sights, thresholds: Mapping[str, int]) -> Mask:
+    """Which payments could complete it."""
+    return sights.payer_is_own & sights.sterling & (sights.received_sum(thresholds["window"]) >= thresholds["least_sum"])
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

@@ -6,18 +6,19 @@ from typing import Final
 
 import numpy as np
 
+from app.columns import Mask
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, side
 from app.detection.money import pounds
-from app.detection.sight import Sight
+from app.detection.sight import Sights
 
 NAME: Final = "round_amounts"
 
 
-def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:
-    """Whether a payment could complete it."""
-    even = sight.sterling and sight.amount % max(thresholds["multiple"], 1) == 0 and sight.amount >= thresholds["least_amount"]
-    return even and sight.payer_is_own and sight.sent(thresholds["window"]) + 1 >= thresholds["payments"]
+def possible(sights: Sights, thresholds: Mapping[str, int]) -> Mask:
+    """Which payments could complete it."""
+    even = (sights.amount % max(thresholds["multiple"], 1) == 0) & (sights.amount >= thresholds["least_amount"])
+    return even & sights.sterling & sights.payer_is_own & (sights.sent(thresholds["window"]) + 1 >= thresholds["payments"])
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

@@ -1,13 +1,18 @@
-"""One payment as a scenario's guard sees it: what is known already, before any history is opened.
+"""Payments as a scenario's guard sees them: what is known already, before any history is opened.
 
-A guard says whether this payment could be the one with which its scenario's condition becomes true. It may say yes too often, never no
+A guard says of each whether it could be the one with which its scenario's condition becomes true. It may say yes too often, never no
 too often: where what is known does not reach, it says yes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
+from app.columns import Mask
 from app.features import timeline
+from app.features.payments import Int64s
 
 _HOUR, _DAY = 3_600, 86_400
 _ALL: Final = timeline.HORIZON_US // 1_000_000
@@ -35,43 +40,43 @@ _PAYERS: Final = ((7 * _DAY, timeline.PAYEE_PAYERS_7D), (_ALL, timeline.PAYEE_IN
 
 
 @dataclass(frozen=True)
-class Sight:
-    """A payment that stands for itself (no second leg); numbers "at most" are of the shortest known window that covers what is asked."""
+class Sights:
+    """n payments that stand for themselves (no second legs); numbers "at most" are of the shortest known window that covers what is asked."""
 
-    booked_at: int  # µs since 1970, UTC
-    amount: int  # minor units, not negative
-    sterling: bool
-    country: str
-    payer_is_own: bool
-    payee_is_own: bool
-    facts: tuple[int, ...]  # as ``timeline.look_back`` gives them
+    booked_at: Int64s  # µs since 1970, UTC
+    amount: Int64s  # minor units, not negative
+    sterling: Mask
+    country: Sequence[str]
+    payer_is_own: Mask
+    payee_is_own: Mask
+    facts: Int64s  # as ``timeline.look_back`` gives them: [n, 25]
 
-    def sent(self, seconds: int) -> int:
+    def sent(self, seconds: int) -> Int64s:
         """At most so many payments has the payer sent before, within so many seconds."""
         return self._within(seconds, _OUT_COUNTS)
 
-    def sent_sum(self, seconds: int) -> int:
+    def sent_sum(self, seconds: int) -> Int64s:
         """At most so much."""
         return self._within(seconds, _OUT_SUMS)
 
-    def received_sum(self, seconds: int) -> int:
+    def received_sum(self, seconds: int) -> Int64s:
         """At most so much has come to the payer."""
         return self._within(seconds, _IN_SUMS)
 
-    def payees(self, seconds: int) -> int:
+    def payees(self, seconds: int) -> Int64s:
         """At most so many others has the payer paid."""
         return self._within(seconds, _PAYEES)
 
-    def arrived(self, seconds: int) -> int:
+    def arrived(self, seconds: int) -> Int64s:
         """At most so many payments have come to the payee."""
         return self._within(seconds, _ARRIVALS)
 
-    def payers(self, seconds: int) -> int:
+    def payers(self, seconds: int) -> Int64s:
         """At most so many others have paid the payee."""
         return self._within(seconds, _PAYERS)
 
-    def _within(self, seconds: int, known: _Known) -> int:
+    def _within(self, seconds: int, known: _Known) -> Int64s:
         for window, fact in known:
             if seconds <= window:
-                return self.facts[fact]
-        return ENDLESS
+                return self.facts[:, fact]
+        return np.full(len(self.amount), ENDLESS)

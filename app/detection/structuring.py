@@ -6,18 +6,19 @@ from typing import Final
 
 import numpy as np
 
+from app.columns import Mask
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, side
 from app.detection.money import pounds
-from app.detection.sight import Sight
+from app.detection.sight import Sights
 
 NAME: Final = "structuring"
 
 
-def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:
-    """Whether a payment could complete it."""
-    close = sight.sterling and sight.amount < thresholds["line"] and sight.amount * 100 >= thresholds["line"] * thresholds["least_share"]
-    return close and sight.payee_is_own and sight.arrived(thresholds["window"]) + 1 >= thresholds["payments"]
+def possible(sights: Sights, thresholds: Mapping[str, int]) -> Mask:
+    """Which payments could complete it."""
+    close = (sights.amount < thresholds["line"]) & (sights.amount * 100 >= thresholds["line"] * thresholds["least_share"])
+    return close & sights.sterling & sights.payee_is_own & (sights.arrived(thresholds["window"]) + 1 >= thresholds["payments"])
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

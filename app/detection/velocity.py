@@ -6,19 +6,20 @@ from typing import Final
 
 import numpy as np
 
+from app.columns import Mask
 from app.detection.alert import Alert, alerts
 from app.detection.book import SECOND_US, Book, side
 from app.detection.money import pounds
-from app.detection.sight import Sight
+from app.detection.sight import Sights
 
 NAME: Final = "velocity"
 
 
-def possible(sight: Sight, thresholds: Mapping[str, int]) -> bool:
-    """Whether a payment could complete it."""
+def possible(sights: Sights, thresholds: Mapping[str, int]) -> Mask:
+    """Which payments could complete it."""
     window = thresholds["window"]
-    many = sight.sent(window) + 1 > thresholds["payments"]
-    return sight.payer_is_own and (many or (sight.sterling and sight.sent_sum(window) + sight.amount > thresholds["sum"]))
+    many = sights.sent(window) + 1 > thresholds["payments"]
+    return sights.payer_is_own & (many | (sights.sterling & (sights.sent_sum(window) + sights.amount > thresholds["sum"])))
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

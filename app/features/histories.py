@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from app.columns import from_arrow
+from app.columns import Mask, from_arrow
 from app.features import outcomes, timeline
 from app.features.outcomes import UNLABELLED, Labels
 from app.features.payments import DAY_US, UNKNOWN, Int32s, Int64s, entries_of, in_order, legs, numbered, pair, party
@@ -199,7 +199,7 @@ class Histories:
         self._labels = bool(there.any())
         return int(np.count_nonzero(there))
 
-    def sides(self, rows: Int64s) -> tuple[list[bool], list[bool], list[bool]]:
+    def sides(self, rows: Int64s) -> tuple[Mask, Mask, Mask]:
         """Of payments: whether each stands for itself (is no second leg), and whether its payer and its payee are accounts of this bank.
 
         An account is this bank's if payments were booked on it.
@@ -207,7 +207,7 @@ class Histories:
         mine, own = self._rows, self._stretches.own
         of_itself = mine.stands_for[rows] == rows
         payer, payee = ((side[rows] != UNKNOWN) & (own[side[rows]] == 1) for side in (mine.payer, mine.payee))
-        return of_itself.tolist(), payer.tolist(), payee.tolist()
+        return of_itself, payer, payee
 
     def around(self, row: int) -> pa.Table:
         """The payments of both accounts of a payment, up to it, as rows of silver: what scenarios look at."""

@@ -127,7 +127,7 @@ def test_what_lies_around_a_payment_and_whose_accounts_its_parties_are(stores: S
     row = int(store.take(arrivals(some("1", "2"))).row[1])
     assert store.id_of(row) == b"2"
     assert store.around(row)["transaction_id"].to_pylist() == ["1", "2"]
-    assert store.sides(np.array([row])) == ([True], [True], [False])
+    assert [mask.tolist() for mask in store.sides(np.array([row]))] == [[True], [True], [False]]
 
 
 @dataclass

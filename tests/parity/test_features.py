@@ -89,7 +89,7 @@ def test_the_payments_around_one_are_those_of_its_accounts_up_to_it() -> None:
     rows = online.take(arrivals(stream)).row
     found = online.around(int(rows[4]))
     assert found.equals(silver([stream[0], stream[1], stream[3], stream[4]]))
-    assert online.sides(rows[4:5]) == ([True], [True], [True])
+    assert [mask.tolist() for mask in online.sides(rows[4:5])] == [[True], [True], [True]]
 
 
 def test_a_first_payment_of_unknown_parties_has_every_feature() -> None:
