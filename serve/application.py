@@ -11,7 +11,7 @@ from ray.serve import Application
 from ray.serve.config import AutoscalingConfig, BackpressureConfig
 
 from app.errors import LeofricError
-from serve import logs
+from serve import logs, loopback
 from serve.interface import api_of
 from serve.problems import Problem
 from serve.service import Service, log
@@ -47,6 +47,8 @@ class Payments:
 
     def __init__(self, settings: ServeSettings) -> None:
         logs.set_up(settings.log_level, settings.log_file, settings.log_socket)
+        if settings.one_machine:
+            loopback.keep_replica()
         try:
             _replica.service = Service(settings)
         except Exception as error:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from app.errors import LeofricError
-from serve import logs
+from serve import logs, loopback
 from serve.cli_common import LakeOption, StorageOption, reports_errors, storage_options
 from serve.settings import HISTORIES, RATE_LIMIT_STORAGE, ServeSettings, settings_of
 
@@ -85,7 +85,7 @@ def serve(
     settings = settings_of(arguments)
     _check(settings)
     with logs.printed() as log_socket:
-        settings = settings.model_copy(update={"log_socket": log_socket})
+        settings = settings.model_copy(update={"log_socket": log_socket, "one_machine": True})
         if settings.most_replicas == 1:
             _run(settings, host, port, [port], None)
             return
@@ -178,6 +178,7 @@ def _answer_directly(ports: Sequence[int]) -> None:
         ("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", _DRAINING_SECONDS),
         ("RAY_SERVE_PORT_QUARANTINE_S", 0),  # a replica that takes the place of one that died needs its port at once
         ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "serve.edge.middlewares"),
+        *loopback.ENVIRONMENT.items(),
         ("RAY_worker_niceness", 0),  # Ray's own is 15: a replica would give way to every other process
     ):
         os.environ[name] = str(value)

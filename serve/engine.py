@@ -245,10 +245,10 @@ class Engine:
         """The scenarios that each payment completes; those that follow money through other accounts are the batch's alone."""
         of_itself, payer_is_own, payee_is_own = self.histories.sides(histories)
         sterling = np.array([currency == "GBP" for currency in known.currency], dtype=np.bool_)
-        sights = Sights(
-            known.booked_at, known.amount, sterling & of_itself, rows["country"].to_pylist(), payer_is_own & of_itself, payee_is_own & of_itself,
-            known.facts,
-        )  # fmt: skip
+        countries = rows["country"].to_pylist()
+        # A second leg completes nothing.
+        own = (payer_is_own & of_itself, payee_is_own & of_itself)
+        sights = Sights(known.booked_at, known.amount, sterling & of_itself, countries, *own, known.facts)
         found = pack.possible(sights, self.thresholds_on)
         ids = rows["transaction_id"].to_pylist()
         return [self._completed(int(histories[at]), ids[at], scenarios) if scenarios else [] for at, scenarios in enumerate(found)]

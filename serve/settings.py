@@ -49,6 +49,7 @@ class ServeSettings(BaseModel):
     tls_key: Path | None = Field(default=None, description="its private key in PEM")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="info has a line for each request")
     log_file: Path | None = Field(default=None, description="where the log goes, instead of stderr")
+    one_machine: bool = Field(default=False, description="Ray is this machine's alone: its replicas listen on 127.0.0.1")
     log_socket: Path | None = Field(default=None, description="where `leofric serve` takes the lines that it prints")
     keys_seconds_most: float = Field(default=300.0, gt=0, description="how long keys are good without the lake being read again")
     follow_seconds: float = Field(default=5.0, gt=0, description="how often the lake is looked at for a new champion, keys and payments")

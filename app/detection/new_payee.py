@@ -20,7 +20,7 @@ NAME: Final = "new_payee"
 
 def possible(sights: Sights, thresholds: Mapping[str, int]) -> Mask:
     """Which payments could complete it."""
-    new = sights.facts[:, PAYER_PAID_PAYEE] == 0
+    new: Mask = sights.facts[:, PAYER_PAID_PAYEE] == 0
     return sights.payer_is_own & sights.sterling & new & (sights.amount >= thresholds["least_amount"])
 
 

@@ -18,7 +18,8 @@ NAME: Final = "round_amounts"
 def possible(sights: Sights, thresholds: Mapping[str, int]) -> Mask:
     """Which payments could complete it."""
     even = (sights.amount % max(thresholds["multiple"], 1) == 0) & (sights.amount >= thresholds["least_amount"])
-    return even & sights.sterling & sights.payer_is_own & (sights.sent(thresholds["window"]) + 1 >= thresholds["payments"])
+    completes: Mask = even & sights.sterling & sights.payer_is_own & (sights.sent(thresholds["window"]) + 1 >= thresholds["payments"])
+    return completes
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:

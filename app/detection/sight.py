@@ -41,7 +41,10 @@ _PAYERS: Final = ((7 * _DAY, timeline.PAYEE_PAYERS_7D), (_ALL, timeline.PAYEE_IN
 
 @dataclass(frozen=True)
 class Sights:
-    """n payments that stand for themselves (no second legs); numbers "at most" are of the shortest known window that covers what is asked."""
+    """n payments that stand for themselves (no second legs).
+
+    Numbers "at most" are of the shortest known window that covers what is asked.
+    """
 
     booked_at: Int64s  # µs since 1970, UTC
     amount: Int64s  # minor units, not negative

@@ -16,6 +16,7 @@ from tests.support.champion import put_into_use
 from tests.support.lake import load
 from tests.support.landing import record, records, write_csv
 from tests.support.ports import free_port
+from tests.support.processes import LOOPBACK, below, listener, listening
 
 LEOFRIC = Path(sys.executable).parent / "leofric"
 
@@ -65,21 +66,11 @@ def test_a_request_that_has_begun_is_answered_and_journalled_though_the_service_
     assert not segment.name.startswith("_")  # closed: a run can load it
 
 
-def listener(port: int) -> int:
-    """The process that listens on a port of 127.0.0.1."""
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    (inode,) = (row[9] for row in rows if row[3] == "0A" and row[1] == f"0100007F:{port:04X}")
-    for entry in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if str(entry.readlink()) == f"socket:[{inode}]":
-                return int(entry.parts[2])
-        except OSError:  # gone meanwhile
-            continue
-    raise AssertionError(f"nobody listens on {port}")
-
-
-def test_several_replicas_without_shared_histories_are_refused_at_once(lake: Path) -> None:
-    words = [str(LEOFRIC), "serve", "--lake", str(lake), "--insecure-local", "--replicas", "2"]
-    done = subprocess.run(words, check=False, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "add --histories redis://host:port/0" in done.stderr
+def test_nothing_that_the_service_begins_listens_on_an_address_that_others_reach(lake: Path) -> None:
+    port = free_port()
+    with serving(lake, port) as process:
+        addresses = listening(below(process.pid))
+        assert "0100007F" in addresses
+        assert addresses <= LOOPBACK
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)

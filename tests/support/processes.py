@@ -16,6 +16,37 @@ def listener(port: int) -> int:
     raise LookupError(port)
 
 
+def below(pid: int) -> set[int]:
+    """A process and all that it began, and they."""
+    parents = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # gone
+            continue
+    found, more = set[int](), {pid}
+    while more:
+        found |= more
+        more = {child for child, parent in parents.items() if parent in more} - found
+    return found
+
+
+def listening(pids: set[int]) -> set[str]:
+    """The addresses, in hexadecimal as /proc has them, on which processes listen."""
+    sockets = set()
+    for pid in pids:
+        try:
+            sockets |= {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+        except OSError:  # gone
+            continue
+    lines = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    return {line[1].partition(":")[0] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets}
+
+
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+"""127.0.0.1, the same as an IPv6 address, and ::1, as /proc has them."""
+
+
 def resident_bytes(pid: int) -> int:
     """A process's memory."""
     (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")]
