@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _SERVE_READS: Final = (b"x-request-", b"x-session-id", b"serve")
@@ -22,8 +21,3 @@ class LeaveOutIllegible:
 
 def _illegible(name: bytes, value: bytes) -> bool:
     return not value.isascii() and name.startswith(_SERVE_READS)
-
-
-def middlewares() -> list[Middleware]:
-    """What Serve is to put around its own HTTP server (RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH)."""
-    return [Middleware(LeaveOutIllegible)]

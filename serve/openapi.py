@@ -102,7 +102,7 @@ _PROBLEMS: Final = {
     403: "the key lacks the scope",
     404: "there is nothing at this path",
     405: "not a method of this path; see Allow",
-    408: "the body did not come in time",
+    408: "the body did not come within 10 s",
     413: "more than 1 MiB, or more than 1000 records",
     415: "not application/json",
     422: "a record cannot be read; the detail says which, and why",

@@ -10,8 +10,6 @@ from serve.problems import Problem
 
 MOST_BYTES: Final = 1024 * 1024
 MOST_RECORDS: Final = 1000
-MOST_SECONDS: Final = 10
-"""So long a body may take to come: a client that sends it slowly, or never, has one of the places of those who are answered."""
 _MANY: Final = "transactions"
 _SENTENCES: Final = {reason.code: reason.sentence for reason in REASONS}
 

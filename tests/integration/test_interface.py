@@ -17,7 +17,7 @@ from schemathesis.engine import Status, events, from_schema
 from app.contracts.landing import NAMES
 from serve import keys
 from serve.access import Scope
-from serve.application import api_of
+from serve.interface import api_of
 from serve.problems import Problem
 from serve.service import Service
 from tests.support.interface import SCORE, VALIDATE, ask, served, small_lake

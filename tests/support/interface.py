@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from serve.application import api_of
+from serve.interface import api_of
 from serve.service import Service
 from serve.settings import settings_of
 from tests.support.champion import put_into_use
