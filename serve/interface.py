@@ -35,7 +35,7 @@ class _Api(FastAPI):
         self._direct: dict[str, _Handler] = {}
 
     def direct_post(self, path: str, described: dict[str, Any]) -> Callable[[_Handler], _Handler]:
-        """A route whose handler takes the request as it is, and raises nothing."""
+        """A route whose handler takes the request as it is, and raises nothing but problems."""
 
         def added(handler: _Handler) -> _Handler:
             self._direct[path] = self.post(path, **described)(handler)
@@ -48,7 +48,10 @@ class _Api(FastAPI):
         if handler is None:
             await super().__call__(scope, receive, send)
             return
-        response = await handler(Request(scope, receive, send))
+        try:
+            response = await handler(Request(scope, receive, send))
+        except Problem as problem:  # the service is not there yet
+            response = problem.response()
         await response(scope, receive, send)
 
 
@@ -95,6 +98,7 @@ class _Desk:
 def api_of(service: Callable[[], Service], most_ongoing: int, body_seconds: float = BODY_SECONDS) -> FastAPI:
     """The HTTP interface of a service; it is asked for at each request, so that importing and describing start nothing."""
     api, desk = _Api(), _Desk(service, most_ongoing)
+    answer_problems(api)
 
     @api.direct_post("/v1/transactions/validate", openapi.VALIDATE)
     async def validate(request: Request) -> Response:

@@ -66,6 +66,13 @@ def test_a_request_that_has_begun_is_answered_and_journalled_though_the_service_
     assert not segment.name.startswith("_")  # closed: a run can load it
 
 
+def test_several_replicas_without_shared_histories_are_refused_at_once(lake: Path) -> None:
+    words = [str(LEOFRIC), "serve", "--lake", str(lake), "--insecure-local", "--replicas", "2"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "add --histories redis://host:port/0" in done.stderr
+
+
 def test_nothing_that_the_service_begins_listens_on_an_address_that_others_reach(lake: Path) -> None:
     port = free_port()
     with serving(lake, port) as process:
