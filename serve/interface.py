@@ -98,7 +98,6 @@ class _Desk:
 def api_of(service: Callable[[], Service], most_ongoing: int, body_seconds: float = BODY_SECONDS) -> FastAPI:
     """The HTTP interface of a service; it is asked for at each request, so that importing and describing start nothing."""
     api, desk = _Api(), _Desk(service, most_ongoing)
-    answer_problems(api)
 
     @api.direct_post("/v1/transactions/validate", openapi.VALIDATE)
     async def validate(request: Request) -> Response:
