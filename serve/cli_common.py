@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 FAILED, WRONG_USAGE = 1, 2
 
 LakeOption = Annotated[str, typer.Option("--lake", help="The lake: a local folder, or s3://bucket/prefix.")]
+OwnLakeOption = Annotated[
+    str, typer.Option("--lake", help="The lake: a local folder, or s3://bucket/prefix; LEOFRIC_LAKE is read, too.", envvar="LEOFRIC_LAKE")
+]
+"""With a default: who gives out keys does it where the lake is."""
 StorageOption = Annotated[
     list[str] | None,
     typer.Option("--storage-option", help="NAME=VALUE for S3, such as AWS_ENDPOINT_URL=…; repeatable. The environment is read too."),

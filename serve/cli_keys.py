@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serve.access import Scope
-from serve.cli_common import JsonOption, LakeOption, StorageOption, lake_at, print_json, reports_errors
+from serve.cli_common import JsonOption, OwnLakeOption, StorageOption, lake_at, print_json, reports_errors
 
 if TYPE_CHECKING:
     from serve.keys import StoredKey
@@ -21,7 +21,7 @@ keys = typer.Typer(help="API keys of the scoring service: who may call it, and f
 def create_key(
     name: Annotated[str, typer.Option(help="Who will use it, such as payments; it is in the logs.")],
     scope: Annotated[list[Scope], typer.Option(help="What it may be used for; repeatable.")],
-    lake: LakeOption,
+    lake: OwnLakeOption = "lake",
     storage_option: StorageOption = None,
 ) -> None:
     """Make a key, and print it: the lake keeps a hash of it only, so it is shown this once."""
@@ -36,7 +36,7 @@ def create_key(
 
 @keys.command("list")
 @reports_errors
-def list_keys(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
+def list_keys(lake: OwnLakeOption = "lake", as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """List every key, the revoked ones too."""
     from serve.keys import listed
 
@@ -54,7 +54,7 @@ def list_keys(lake: LakeOption, as_json: JsonOption = False, storage_option: Sto
 @reports_errors
 def revoke_key(
     name: Annotated[str, typer.Option(help="The key's name.")],
-    lake: LakeOption,
+    lake: OwnLakeOption = "lake",
     storage_option: StorageOption = None,
 ) -> None:
     """Make a key invalid for ever."""

@@ -3,6 +3,7 @@
 Closed loop, by wrk (apt install wrk), with 10,000 accounts of 30 days. Every request is a payment that was not seen before.
 """
 
+import http.client
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from statistics import median
 
@@ -26,7 +28,7 @@ from app.readers.ndjson import Line
 from serve import warm
 from serve.engine import Engine
 from serve.journal import Journal
-from serve.requests import line_of, table_of
+from serve.requests import line_of, read
 from serve.settings import settings_of
 from tests.bench.main import say
 from tests.support.ports import free_port
@@ -46,7 +48,8 @@ end
 request = function()
   number = number + 1
   local payer, payee = (number * 7919) % 10000, (number * 104729 + 1) % 10000
-  local at = os.date("!%Y-%m-%dT%H:%M:%SZ", 1780272000 + number)
+  -- as close as those of the lake's month, a day later in each run
+  local at = os.date("!%Y-%m-%dT%H:%M:%SZ", 1780272000 + 86400 * tonumber(run) + 9 * (number % 100000))
   local body = string.format('{"transaction_id":"%s-%d","timestamp":"%s","sort_code":"070246","account_number":"%08d",' ..
     '"counterparty_sort_code":"070246","counterparty_account":"%08d","amount":"-%d.%02d","currency":"GBP","channel":"FPS",' ..
     '"country":"GB","description":"RENT"}', run, number, at, payer + 10000000, payee + 10000000, number % 900 + 1, number % 100)
@@ -149,6 +152,40 @@ def compare(lake: Path, folder: Path, script: Path) -> dict[tuple[str, int], lis
     return found
 
 
+def at_once(lake: Path, folder: Path) -> None:
+    """Whole requests of a thousand payments beside whole requests of one, by one client, in turns."""
+    port, journal = free_port(), folder / "at-once"
+    with _served([_LEOFRIC, "serve", "--lake", lake, "--journal", journal, "--insecure-local", "--port", str(port)], port):
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        lines = [line_of(line) for line in later(24_000)]
+        singles, thousands = [], []
+        for begin in range(0, len(lines), 2_000):
+            singles += [_seconds(connection, line) for line in lines[begin : begin + 500]]
+            thousands.append(_seconds(connection, b'{"transactions":[' + b",".join(lines[begin + 1_000 : begin + 2_000]) + b"]}"))
+        connection.close()
+    one, many = median(singles[500:]), median(thousands[1:])
+    say(f"over HTTP: one payment {one * 1e3:.2f} ms; a thousand at once {many * 1e3:.1f} ms,")
+    say(f"  {one * 1000 / many:.0f} times the payments a second of one at a time")
+
+
+def _seconds(connection: http.client.HTTPConnection, body: bytes) -> float:
+    begun = time.perf_counter()
+    connection.request("POST", "/v1/transactions/score", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status != HTTPStatus.OK:
+        sys.exit(f"a request failed with {answer.status}")
+    return time.perf_counter() - begun
+
+
+def later(count: int) -> list[Line]:
+    """Payments after those of the lake, as close to each other as they are."""
+    rng, at, gap = np.random.default_rng(6), _BEGIN + timedelta(days=_DAYS), _DAYS * 86_400 / _PAYMENTS
+    pence = np.exp(rng.normal(8, 1.2, count)).astype(int).tolist()
+    payers, payees = rng.integers(0, _ACCOUNTS, (2, count)).tolist()
+    return [record(10_000_000 + i, at + timedelta(seconds=gap * i), payers[i], payees[i], pence[i] + 1) for i in range(count)]
+
+
 def nothing(_: Int64s) -> None:
     """No journal."""
 
@@ -159,21 +196,19 @@ def bare(lake: Path, folder: Path) -> None:
     now = datetime.now(UTC)
     journal = Journal(settings.journal_folder, now)
     engine: Engine = warm.engine_of(warm.open_for(settings), settings, journal, now)[0]
-    at = _BEGIN + timedelta(days=_DAYS)
-    many = [record(10_000_000 + i, at + timedelta(seconds=i), i * 7919 % 10_000, (i * 104_729 + 1) % 10_000, i + 1) for i in range(6_000)]
-    engine.score(table_of(many[:1000]), nothing)
-    one = []
-    for line in many[1000:2000]:
-        begun = time.perf_counter()
-        engine.score(table_of([line]), nothing)
-        one.append(time.perf_counter() - begun)
-    thousands = []
-    for begin in range(2000, 6000, 1000):
-        begun = time.perf_counter()
-        engine.score(table_of(many[begin : begin + 1000]), nothing)
-        thousands.append(time.perf_counter() - begun)
-    say(f"the bare function: one payment {median(one) * 1e3:.2f} ms; a thousand at once {median(thousands) * 1e3:.1f} ms,")
-    say(f"  {median(one) * 1000 / median(thousands):.0f} times the payments a second of one at a time")
+    lines = [line_of(line) for line in later(20_000)]
+    one, thousands = [], []
+    for begin in range(0, len(lines), 2_000):
+        for line in lines[begin : begin + 1_000]:
+            began = time.thread_time()
+            engine.score(read(line).columns, nothing)
+            one.append(time.thread_time() - began)
+        body = b'{"transactions":[' + b",".join(lines[begin + 1_000 : begin + 2_000]) + b"]}"
+        began = time.thread_time()
+        engine.score(read(body).columns, nothing)
+        thousands.append(time.thread_time() - began)
+    say(f"the bare function (read, validate, look back, score, reasons), CPU: one payment {median(one) * 1e3:.2f} ms;")
+    say(f"  a thousand at once {median(thousands) * 1e3:.1f} ms: {median(one) * 1000 / median(thousands):.0f} times the payments a second")
     journal.close(now)
 
 
@@ -187,6 +222,7 @@ def main() -> None:
         script = folder / "load.lua"
         script.write_text(_LUA)
         bare(lake, folder)
+        at_once(lake, folder)
         found = compare(lake, folder, script)
         for concurrency in _CONCURRENCY:
             middle = {
