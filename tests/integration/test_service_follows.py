@@ -11,7 +11,12 @@ from typer.testing import CliRunner
 
 from app.contracts.lake import ALERTS
 from app.features import outcomes
+from app.lake.storage import Storage
+from app.settings import Settings
 from pipelines.cli import app
+from pipelines.executor import InProcess
+from pipelines.progress import Silent
+from pipelines.score import score
 from serve.access import INSECURE_LOCAL
 from serve.service import Service
 from serve.settings import settings_of
@@ -94,6 +99,7 @@ def test_an_account_that_was_silent_for_longer_than_the_service_looks_back_wakes
         *(record(number, timestamp=f"2025-12-0{number - 2}T09:00:00Z", account_number="10000055") for number in range(3, 6)),
     )
     put_into_use(lake)
+    score(Storage(str(lake)), Settings(), InProcess(), Silent())  # so that the next scoring looks back no further than it must
     service = service_on(lake)
     wakes = record(1, transaction_id="wakes", timestamp="2025-12-04T09:00:00Z", amount="-6000.00", **dormant)
     new = record(1, transaction_id="new", timestamp="2025-12-04T09:00:00Z", amount="-6000.00", account_number="10000098")
