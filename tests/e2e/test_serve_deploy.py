@@ -14,9 +14,10 @@ import yaml
 
 from tests.e2e.test_serve import make_key
 from tests.support.cluster import BIN, ENVIRONMENT, ROOT, Cluster, cluster
-from tests.support.interface import SCORE, VALIDATE, small_lake
+from tests.support.interface import SCORE, VALIDATE
 from tests.support.landing import record
 from tests.support.ports import free_port
+from tests.support.served import small_lake
 
 CONFIG = ROOT / "kuberay" / "serve-config.yaml"
 

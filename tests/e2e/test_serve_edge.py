@@ -12,23 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.champion import put_into_use
-from tests.support.lake import load
-from tests.support.landing import record, records, write_csv
+from tests.support.landing import record
 from tests.support.ports import free_port
 from tests.support.processes import LOOPBACK, below, listener, listening
+from tests.support.served import small_lake
 
 LEOFRIC = Path(sys.executable).parent / "leofric"
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    folder = tmp_path / "lake"
-    folder.mkdir()
-    write_csv(tmp_path / "landing" / "a.csv", records(1, 20))
-    load(tmp_path / "landing", folder)
-    put_into_use(folder)
-    return folder
+    return small_lake(tmp_path)
 
 
 @contextmanager

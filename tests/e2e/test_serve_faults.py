@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_serve import Server, make_key, server
-from tests.support.interface import SCORE, small_lake
+from tests.support.interface import SCORE
 from tests.support.landing import record
 from tests.support.processes import listener
+from tests.support.served import small_lake
 
 MOST = 16
 """So many requests are taken in at once here."""

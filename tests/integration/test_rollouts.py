@@ -22,9 +22,10 @@ from serve.access import INSECURE_LOCAL
 from serve.service import Service
 from serve.settings import settings_of
 from tests.support.challenger import DRIFTED, FAILING, GOOD, RANKER, past, tried
-from tests.support.champion import NOW, forest, put_into_use
+from tests.support.champion import NOW, forest
 from tests.support.lake import load, opened, rows
 from tests.support.landing import record, records, write_csv
+from tests.support.served import small_lake
 
 CHAMPION = forest()[0].model_id
 NEW = [{name: value for name, value in record(number).items() if value} for number in range(30, 90)]
@@ -34,12 +35,7 @@ Answer = dict[str, Any]
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    folder = tmp_path / "lake"
-    folder.mkdir()
-    write_csv(tmp_path / "landing" / "a.csv", records(1, 20))
-    load(tmp_path / "landing", folder)
-    put_into_use(folder)
-    return folder
+    return small_lake(tmp_path)
 
 
 def service_on(lake: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Service:

@@ -12,19 +12,13 @@ from serve.access import INSECURE_LOCAL
 from serve.problems import Problem
 from serve.service import Service
 from serve.settings import settings_of
-from tests.support.champion import put_into_use
-from tests.support.lake import load
-from tests.support.landing import record, records, write_csv
+from tests.support.landing import record
+from tests.support.served import small_lake
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    folder = tmp_path / "lake"
-    folder.mkdir()
-    write_csv(tmp_path / "landing" / "a.csv", records(1, 20))
-    load(tmp_path / "landing", folder)
-    put_into_use(folder)
-    return folder
+    return small_lake(tmp_path)
 
 
 def service_on(lake: Path) -> Service:

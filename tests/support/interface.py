@@ -13,9 +13,6 @@ from fastapi import FastAPI
 from serve.interface import api_of
 from serve.service import Service
 from serve.settings import settings_of
-from tests.support.champion import put_into_use
-from tests.support.lake import load
-from tests.support.landing import records, write_csv
 
 _LONGEST_SECONDS = 60
 JSON = {"content-type": "application/json"}
@@ -33,16 +30,6 @@ class Answer:
     def document(self) -> Any:
         """The body as JSON."""
         return json.loads(self.body)
-
-
-def small_lake(folder: Path) -> Path:
-    """A lake with twenty payments and a champion."""
-    lake = folder / "lake"
-    lake.mkdir()
-    write_csv(folder / "landing" / "a.csv", records(1, 20))
-    load(folder / "landing", lake)
-    put_into_use(lake)
-    return lake
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from pipelines.progress import Silent
 from pipelines.score import score
 from tests.support.champion import put_into_use
 from tests.support.lake import load, opened
+from tests.support.landing import records, write_csv
 
 Record = dict[str, str]
 
@@ -45,6 +46,16 @@ def week(folder: Path, payments: int, later: int) -> Week:
     put_into_use(lake)
     score(Storage(str(lake)), Settings(), InProcess(), Silent())
     return Week(lake, every[-later:])
+
+
+def small_lake(folder: Path) -> Path:
+    """A lake with twenty payments and a champion."""
+    lake = folder / "lake"
+    lake.mkdir()
+    write_csv(folder / "landing" / "a.csv", records(1, 20))
+    load(folder / "landing", lake)
+    put_into_use(lake)
+    return lake
 
 
 def load_journal(lake: Path) -> None:
