@@ -4,16 +4,18 @@ SipHash-2-4 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012): n
 identifiers with one fingerprint.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from app.columns import Bytes, Offsets, from_arrow
+from app.columns import Bytes, Offsets, Text, from_arrow, read_only
 from app.jit import inlined, kernel
 
 Words = npt.NDArray[np.uint64]
+Int64s = npt.NDArray[np.int64]
 _State = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
 
 KEY_BYTES = 16
@@ -48,19 +50,24 @@ def fingerprints(typed: pa.Table, key: bytes) -> Fingerprints:
     SipHash-2-4-64 of booked_at (µs) and amount_minor as 8 bytes each, the length of each text as 4 bytes, all little-endian, and
     then the texts. A null text is an empty one. booking_date, payer and payee follow from the others and are left out.
     """
+    texts = {name: from_arrow(typed[name]) for name in ("transaction_id", *_TEXTS)}
+    return of_columns(texts, _int64(typed["booked_at"]), _int64(typed["amount_minor"]), key)
+
+
+def of_columns(columns: Mapping[str, Text], booked_at: Int64s, amount_minor: Int64s, key: bytes) -> Fingerprints:
+    """The same of columns that are not in a table: validation has them so, and one payment is worth the shorter way."""
     if len(key) != KEY_BYTES:
         raise ValueError(f"the key has {len(key)} bytes, not {KEY_BYTES}")
     key_words = np.frombuffer(key, dtype="<u8")
-    rows = typed.num_rows
-    result = Fingerprints(*(np.empty(rows, dtype=np.uint64) for _ in range(3)))
-    identifier, *texts = (from_arrow(typed[name]) for name in ("transaction_id", *_TEXTS))
-    _hash_ids(identifier.data, identifier.offsets, key_words, result.id_high, result.id_low)
+    result = Fingerprints(*(np.empty(len(booked_at), dtype=np.uint64) for _ in range(3)))
+    identifier, texts = columns["transaction_id"], [columns[name] for name in _TEXTS]
+    _hash_ids(read_only(identifier.data), read_only(identifier.offsets), key_words, result.id_high, result.id_low)
     longest = _HEAD + 4 * len(texts) + sum(int(np.diff(text.offsets).max(initial=0)) for text in texts)
     _hash_contents(
-        _int64(typed["booked_at"]),
-        _int64(typed["amount_minor"]),
-        tuple(text.data for text in texts),
-        tuple(text.offsets for text in texts),
+        read_only(booked_at),
+        read_only(amount_minor),
+        tuple(read_only(text.data) for text in texts),
+        tuple(read_only(text.offsets) for text in texts),
         key_words,
         np.empty(longest, dtype=np.uint8),
         result.content,
@@ -76,14 +83,14 @@ def of_texts(texts: pa.ChunkedArray, key: bytes) -> Words:
     return high
 
 
-def _int64(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+def _int64(column: pa.ChunkedArray) -> Int64s:
     """The numbers of a column of 64-bit integers or timestamps; 0 for null."""
     array = column.combine_chunks().view(pa.int64())
     if not len(array):
         return np.zeros(0, dtype=np.int64)
     array = array.fill_null(0) if array.null_count else array
     # The buffer itself: to_numpy would import pandas, a fifth of a second for a command that has little else to do.
-    values: npt.NDArray[np.int64] = np.frombuffer(array.buffers()[1], dtype=np.int64)[array.offset : array.offset + len(array)]
+    values: Int64s = np.frombuffer(array.buffers()[1], dtype=np.int64)[array.offset : array.offset + len(array)]
     return values
 
 
@@ -95,8 +102,8 @@ def _hash_ids(data: Bytes, offsets: Offsets, key: Words, high: Words, low: Words
 
 @kernel
 def _hash_contents(
-    booked_at: npt.NDArray[np.int64],
-    amount_minor: npt.NDArray[np.int64],
+    booked_at: Int64s,
+    amount_minor: Int64s,
     data: tuple[Bytes, ...],
     offsets: tuple[Offsets, ...],
     key: Words,

@@ -134,8 +134,12 @@ class Engine:
         validated = validate(records, weights=self.weights)
         reasons = _Reasons(validated)
         accepted = np.flatnonzero(~validated.rejected)
-        typed = validated.typed if len(accepted) == records.num_rows else validated.typed.take(pa.array(accepted))
-        prints = fingerprints.fingerprints(typed, self._key)
+        if len(accepted) == records.num_rows:
+            typed = validated.typed
+            prints = fingerprints.of_columns(validated.canonical, validated.booked_at, validated.amount_minor, self._key)
+        else:
+            typed = validated.typed.take(pa.array(accepted))
+            prints = fingerprints.fingerprints(typed, self._key)
         arrivals = Arrivals(typed, prints.id_high, prints.id_low, prints.content)
         recorded = np.ones(records.num_rows, dtype=np.bool_)
         recorded[accepted] = self._unknown(arrivals)

@@ -224,10 +224,12 @@ def _values(pairs: Pairs) -> Line | str:
         return "json_key_unknown"
     if not all(_fits(key, value) for key, value in pairs):
         return "json_type"
-    texts = [value for _, value in pairs if isinstance(value, str)]
-    if any("\0" in text for text in texts):
+    every = "".join(value for _, value in pairs if isinstance(value, str))
+    if "\0" in every:
         return "nul"
-    if any("\ud800" <= character <= "\udfff" for text in texts for character in text):
+    try:
+        every.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, written as \ud800
         return "encoding"
     values = dict(pairs)
     return [value if isinstance(value := values.get(name), str) else None for name in NAMES]

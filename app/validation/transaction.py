@@ -75,6 +75,9 @@ class Validated:
     rejected: Mask  # at least one reason of severity REJECT
     readable: Mask  # the amount could be read in minor units of its currency, whatever else is wrong
     texts: Mapping[str, Text]  # the landing columns as they came
+    canonical: Mapping[str, Text]  # the texts of ``typed``
+    booked_at: npt.NDArray[np.int64]  # as ``typed`` has it, in µs since 1970
+    amount_minor: npt.NDArray[np.int64]  # as ``typed`` has it
 
     @property
     def filled(self) -> dict[str, int]:
@@ -144,6 +147,9 @@ def validate(
         rejected=rejected,
         readable=(codes["amount"] == 0) & (exponents >= 0),
         texts=texts,
+        canonical=canonical,
+        booked_at=instants.booked_at,
+        amount_minor=amount_minor,
     )
 
 

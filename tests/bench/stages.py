@@ -17,7 +17,8 @@ import orjson
 
 from app import fingerprints
 from app.features.histories import Arrivals
-from app.validation.transaction import validate
+from app.fingerprints import Fingerprints
+from app.validation.transaction import Validated, validate
 from models.verdicts import Known
 from serve import warm
 from serve.engine import Engine, _Reasons, told
@@ -28,6 +29,10 @@ from tests.bench.main import say
 from tests.bench.serving import later
 
 _TIMES = {1: 1_000, 1_000: 12}
+
+
+def _prints(validated: Validated) -> Fingerprints:
+    return fingerprints.of_columns(validated.canonical, validated.booked_at, validated.amount_minor, bytes(16))
 
 
 def walk(engine: Engine, journal: Journal, body: bytes, now: datetime) -> dict[str, float]:
@@ -46,7 +51,7 @@ def walk(engine: Engine, journal: Journal, body: bytes, now: datetime) -> dict[s
     asked = stage("read JSON", lambda: read(body))
     validated = stage("validate", lambda: validate(asked.columns, weights=engine.weights))
     typed = validated.typed
-    prints = stage("fingerprints", lambda: fingerprints.fingerprints(typed, bytes(16)))
+    prints = stage("fingerprints", lambda: _prints(validated))
     arrivals = Arrivals(typed, prints.id_high, prints.id_low, prints.content)
     stage("known already?", lambda: engine.histories.status(arrivals))
     stage("journal the payments (CPU, without waiting for the disk)", lambda: journal.write_payments(asked.lines, now))
