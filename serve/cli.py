@@ -152,8 +152,8 @@ def _run(settings: ServeSettings, host: str, port: int, ports: Sequence[int], ba
                 balancer.check()
         if balancer is not None:
             balancer.stop()
-    finally:
         ray_serve.shutdown()  # type: ignore[no-untyped-call]
+    finally:
         ray.shutdown()
 
 
