@@ -6,6 +6,7 @@ a payment is found by its id.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +48,21 @@ class Taken:
     judged: Int64s  # as ``outcomes.judged_before`` gives them: [n, 8]
 
 
+class Sorted(NamedTuple):
+    """Payments that are to be the first ones of histories, in order; payer and payee are numbers of its parties."""
+
+    booked_at: Int64s
+    signed: Int64s
+    payer: Int32s
+    payee: Int32s
+    country: Int32s
+    high: Words
+    low: Words
+    content: Words
+    ids: Bytes
+    offsets: Int64s
+
+
 class Histories:
     """What is known of every account. A payment is told what lies before it, and belongs to the histories from then on."""
 
@@ -66,6 +82,7 @@ class Histories:
         self._countries: dict[str, int] = {}
         self._longest = 0
         self._labels = False
+        self._labelled = np.zeros(0, dtype=np.int64)
         met, nobody = np.zeros((3, 0), dtype=np.int32), np.zeros(0, dtype=np.int64)
         self._scratch = new_scratch(0, met, nobody, nobody)
 
@@ -128,11 +145,12 @@ class Histories:
         rows = np.empty(len(id_high), dtype=np.int64)
         by_id.find_all(id_high, id_low, self._rows, self._slots, rows)
         there = rows != NOBODY
-        mine = self._rows
-        mine.label[: self.count] = UNLABELLED
-        mine.label[rows[there]] = labels[there]
-        mine.judged[: self.count] = UNLABELLED
-        np.maximum.at(mine.judged, mine.stands_for[: self.count], mine.label[: self.count])
+        mine, known = self._rows, rows[there]
+        mine.label[self._labelled] = UNLABELLED
+        mine.judged[mine.stands_for[self._labelled]] = UNLABELLED
+        mine.label[known] = labels[there]
+        np.maximum.at(mine.judged, mine.stands_for[known], mine.label[known])
+        self._labelled = known
         hubs.judge(mine, self._pool, self._stretches, self._ledgers)
         self._labels = bool(there.any())
         return int(np.count_nonzero(there))
@@ -165,6 +183,16 @@ class Histories:
     def id_of(self, row: int) -> bytes:
         """A payment's transaction_id."""
         return self._ids[self._rows.id_begin[row] : self._rows.id_end[row]].tobytes()
+
+    def booked_at(self) -> Int64s:
+        """When each payment that is there was booked, in no order."""
+        count = self.count
+        return self._rows.booked_at[:count]
+
+    def arrivals(self, rows: Int64s) -> Arrivals:
+        """Some payments as they came."""
+        mine = self._rows
+        return Arrivals(self._silver(rows), mine.high[rows], mine.low[rows], mine.content[rows])
 
     def _silver(self, rows: Int64s) -> pa.Table:
         mine = self._rows
@@ -219,7 +247,8 @@ class Histories:
         if self.parties > len(self._stretches.at):
             self._stretches = Stretches(*(longer(column, self.parties) for column in self._stretches))
         sides = np.concatenate([payer, payee])
-        self._longest = max(self._longest, int(longest(self._stretches.size, sides)) + 2 * rows)
+        among = int(longest(self._stretches.size, sides)) + 2 * rows
+        self._longest = max(self._longest, among)
         needed = int(reserve(self._pool, self._pooled, self._stretches, sides))
         if needed > len(self._pool):
             self._pool = longer(self._pool, needed)
@@ -233,14 +262,15 @@ class Histories:
             first, last = (np.full(parties, NOBODY, dtype=np.int64) for _ in range(2))
             scratch = scratch._replace(met=np.zeros((3, parties), dtype=np.int32), first=first, last=last)
         self._scratch = scratch
-        self._open_ledgers(sides)
-
-    def _open_ledgers(self, sides: Int32s) -> None:
-        """Let each of these parties that is a hub, or becomes one with these payments, have a ledger with room for them."""
         if len(self._ledgers.at) < len(self._stretches.at):
             at = np.full(len(self._stretches.at), NOBODY, dtype=np.int64)
             at[: len(self._ledgers.at)] = self._ledgers.at
             self._ledgers = self._ledgers._replace(at=at, room=longer(self._ledgers.room, len(at) // 2))
+        if among > self._hub:
+            self._open_ledgers(sides)
+
+    def _open_ledgers(self, sides: Int32s) -> None:
+        """Let each of these parties that is a hub, or becomes one with these payments, have a ledger with room for them."""
         while True:
             needed = int(
                 hubs.open_ledgers(self._hub, self._entered, sides, self._rows, self._pool, self._stretches, self._ledgers, self._scratch)
@@ -258,34 +288,50 @@ class Histories:
         identifiers = silver["transaction_id"].combine_chunks()
         order = in_order(booked_at, lambda places: identifiers.take(pa.array(places)))
         payer, payee, names = numbered(silver)
-        self._names = names.to_pylist()
-        self._numbers = {name: number for number, name in enumerate(self._names)}
+        self._name(names.to_pylist())
         ids = from_arrow(identifiers.take(pa.array(order)))
         codes = silver["country"].combine_chunks().dictionary_encode()
         self._countries = {code: number for number, code in enumerate(codes.dictionary.to_pylist())}
-        mine = Rows(*(np.zeros(count, dtype=kind) for kind in TYPES))
-        mine.booked_at[:], mine.payer[:], mine.payee[:] = booked_at[order], payer[order], payee[order]
-        mine.signed[:] = silver["amount_minor"].to_numpy()[order]
-        mine.amount[:] = np.abs(mine.signed)
-        timeline.logs(mine.amount, mine.log)
-        mine.stands_for[:] = legs(mine.booked_at, mine.signed, mine.payer, mine.payee)
-        mine.country[:] = codes.indices.to_numpy()[order]
-        mine.high[:], mine.low[:], mine.content[:] = arrivals.id_high[order], arrivals.id_low[order], arrivals.content[order]
+        sorted_ones = Sorted(
+            booked_at[order], silver["amount_minor"].to_numpy()[order], payer[order], payee[order], codes.indices.to_numpy()[order],
+            arrivals.id_high[order], arrivals.id_low[order], arrivals.content[order],
+            ids.data[ids.offsets[0] :], ids.offsets.astype(np.int64) - ids.offsets[0],
+        )  # fmt: skip
+        self._fill(sorted_ones)
+        return int(count)
+
+    def _name(self, names: list[str]) -> None:
+        self._names = names
+        self._numbers = {name: number for number, name in enumerate(names)}
+
+    def _fill(self, given: Sorted) -> None:
+        """Lay out the first payments, with room for a quarter more."""
+        count = len(given.booked_at)
+        mine = Rows(*(np.zeros(count + count // 4, dtype=kind) for kind in TYPES))
+        for name in ("booked_at", "signed", "payer", "payee", "country", "high", "low", "content"):
+            getattr(mine, name)[:count] = getattr(given, name)
+        mine.amount[:count] = np.abs(given.signed)
+        timeline.logs(mine.amount[:count], mine.log[:count])
+        mine.stands_for[:count] = legs(given.booked_at, given.signed, given.payer, given.payee)
         mine.label[:], mine.judged[:], mine.asked[:] = UNLABELLED, UNLABELLED, UNASKED
-        mine.id_begin[:], mine.id_end[:] = ids.offsets[:-1] - ids.offsets[0], ids.offsets[1:] - ids.offsets[0]
-        self._ids = ids.data[ids.offsets[0] : ids.offsets[-1]].copy()
-        self._rows, self.count, self._id_bytes = mine, count, len(self._ids)
-        entries, begins = entries_of(mine.payer, mine.payee, np.arange(count), self.parties)
-        self._pool, self._pooled = entries >> 1, len(entries)
+        mine.id_begin[:count], mine.id_end[:count] = given.offsets[:-1], given.offsets[1:]
+        self._rows, self.count, self._id_bytes = mine, count, int(given.offsets[-1])
+        self._ids = np.zeros(self._id_bytes + self._id_bytes // 4, dtype=np.uint8)
+        self._ids[: self._id_bytes] = given.ids[: self._id_bytes]
+        entries, begins = entries_of(given.payer, given.payee, np.arange(count), self.parties)
         sizes = np.diff(begins)
-        self._stretches = Stretches(begins[:-1].copy(), sizes, sizes.copy(), np.zeros_like(sizes), np.zeros_like(sizes))
-        booked = np.where(mine.signed < 0, mine.payer, mine.payee)
+        room = sizes + sizes // 4 + 1
+        at = np.cumsum(room) - room
+        self._pooled = int(room.sum())
+        self._pool = np.zeros(self._pooled + self._pooled // 4, dtype=np.int64)
+        self._pool[np.arange(len(entries)) + np.repeat(at - begins[:-1], sizes)] = entries >> 1
+        self._stretches = Stretches(at, sizes, room, np.zeros_like(sizes), np.zeros_like(sizes))
+        booked = np.where(given.signed < 0, given.payer, given.payee)
         self._stretches.own[booked[booked != UNKNOWN]] = 1
         self._longest = int(sizes.max(initial=0))
         nobody = np.zeros(0, dtype=np.int32)
         self._make_room(0, 0, nobody, nobody)
         self._open_ledgers(np.arange(self.parties, dtype=np.int32))
-        return int(count)
 
 
 def _untold(status: Int64s, row: Int64s) -> Taken:

@@ -55,13 +55,16 @@ def arrivals(booked_at: Int64s, payer: Int64s, payee: Int64s, first: int, prints
 
 
 def bank(instants: Int64s, *, judged: bool) -> Histories:
-    """Account 0 is the hub, 1 to 100 are ordinary ones with 60 payments each; the hub pays 19 in 20 of its payments, to many others."""
+    """Account 0 is the hub, 1 to 100 are ordinary ones with 60 payments each; the hub pays 19 in 20 of its payments, to many others.
+
+    Others pay each other meanwhile: what lies in memory is the whole bank in order of time, the hub's payments far from each other.
+    """
     generator = np.random.default_rng(1)
     hub, count = np.zeros(len(instants), dtype=np.int64), len(instants)
     other = 101 + generator.integers(0, _OTHERS, count)
     comes: Mask = generator.random(count) < 0.05
-    small = 1 + np.arange(100 * _ORDINARY) % 100
-    booked = np.concatenate([instants, np.sort(generator.integers(0, _DAYS * DAY_US, len(small)))])
+    small = np.concatenate([1 + np.arange(100 * _ORDINARY) % 100, 101 + generator.integers(0, _OTHERS, min(3 * count, 1_000_000))])
+    booked = np.concatenate([instants, generator.integers(0, _DAYS * DAY_US, len(small))])
     payer = np.concatenate([np.where(comes, other, hub), small])
     payee = np.concatenate([np.where(comes, hub, other), 101 + generator.integers(0, _OTHERS, len(small))])
     every = arrivals(booked, payer, payee, 0, np.arange(len(booked)))
