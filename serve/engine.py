@@ -170,6 +170,11 @@ class Engine:
         """Note what analysts have decided: all of it."""
         self.histories.judge(id_high, id_low, labels)
 
+    def begin_later(self, begins_us: int, earlier: Mapping[str, int]) -> None:
+        """What was booked before has been let go; ``earlier`` has the accounts that may have been dormant since."""
+        self._begins_us = begins_us if self._begins_us is None else max(self._begins_us, begins_us)
+        self.earlier = earlier
+
     def _unknown(self, arrivals: Arrivals) -> Mask:
         """Which payments are neither known nor twice among these."""
         unknown: Mask = self.histories.status(arrivals) != SAME

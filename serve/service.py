@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from http import HTTPStatus
 from time import perf_counter
@@ -21,7 +21,7 @@ from app.errors import LeofricError
 from app.features.payments import Int64s
 from app.lake.lake import Lake
 from models import champions
-from serve import keys, logs, oidc, requests, warm
+from serve import keys, logs, oidc, requests, trim, warm
 from serve.access import INSECURE_LOCAL, Authenticator, CannotAuthenticate, Client, Forbidden, Scope, Unauthenticated, require
 from serve.engine import Answer, Decided, Engine, InUse
 from serve.journal import Journal
@@ -70,6 +70,7 @@ class Service:
         self._limiter = None if settings.rate_limit is None else Limiter(settings.rate_limit, storage)
         self._jobs: list[_Job] = []
         self.broken: str | None = None
+        self._trimmed_on: date | None = None
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="follow")
         self._show()
 
@@ -186,6 +187,7 @@ class Service:
                 await self._attempt(loop.run_in_executor(self._reader, self._tokens.keys.keep_fresh))
             await self._attempt(self._follow_models(loop))
             await self._attempt(self._follow_payments(loop))
+            await self._attempt(self._trim(loop))
 
     async def _attempt(self, work: Awaitable[None]) -> None:
         """One thing that cannot be read, such as a corrupt champion, does not keep the service from hearing of others."""
@@ -217,6 +219,23 @@ class Service:
             self._engine.judge(*await loop.run_in_executor(self._reader, warm.judgements, self._lake))
             self._seen = replace(self._seen, feedback=version)
         self._show()
+
+    async def _trim(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Once a day, let go of payments that are older than anything looks back, if they are many."""
+        now = self._clock()
+        if now.date() == self._trimmed_on:
+            return
+        self._trimmed_on = now.date()
+        try:
+            begun = await loop.run_in_executor(self._reader, trim.begun, self._engine, now)
+        except MemoryError:
+            log.warning("there is not memory enough to let go of old payments, which takes as much again for a while")
+            return
+        if begun is not None:
+            begun.finish(self._engine)
+            log.info("%d payments are too old to matter and were let go", begun.dropped)
+            self._show()
+            await loop.run_in_executor(self._reader, begun.let_go)
 
     def _catch_up(self) -> None:
         try:

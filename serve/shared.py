@@ -18,6 +18,7 @@ from app.columns import Mask
 from app.features.histories import Arrivals, Histories, Taken, Words
 from app.features.outcomes import Labels
 from app.features.payments import Int64s
+from app.features.trimming import Trimming
 from serve.redis_line import Line, StoreLost
 
 _SCHEMA: Final = pa.schema(
@@ -148,6 +149,14 @@ class SharedHistories:
     def id_of(self, row: int) -> bytes:
         """As ``Histories.id_of``."""
         return self._own.id_of(row)
+
+    def booked_at(self) -> Int64s:
+        """As ``Histories.booked_at``."""
+        return self._own.booked_at()
+
+    def trimming(self, before_us: int) -> Trimming:
+        """Begin to let go of what was booked before a day: each replica does so by itself, and the log keeps what the lake has not."""
+        return Trimming(self._own, before_us)
 
     def close(self) -> None:
         """Hang up."""

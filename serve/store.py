@@ -9,10 +9,11 @@ from app.columns import Mask
 from app.features.histories import Arrivals, Histories, Taken, Words
 from app.features.outcomes import Labels
 from app.features.payments import Int64s
+from app.features.trimming import Trimming
 
 
 class Store(Protocol):
-    """Accounts' histories. Methods are those of ``Histories``, and four that only a store that is shared has work for."""
+    """Accounts' histories. Methods are those of ``Histories``, one that trims, and four that only a store that is shared has work for."""
 
     @property
     def degraded(self) -> bool:
@@ -29,6 +30,10 @@ class Store(Protocol):
     def sides(self, rows: Int64s) -> tuple[Mask, Mask, Mask]: ...
     def around(self, row: int) -> pa.Table: ...
     def id_of(self, row: int) -> bytes: ...
+    def booked_at(self) -> Int64s: ...
+
+    def trimming(self, before_us: int) -> Trimming:
+        """Begin to let go of what was booked before a day; ``Trimming.finish`` does it."""
 
     def begin(self) -> None:
         """The lake and the journals are loaded: take in what others have said since."""
@@ -60,6 +65,10 @@ class OwnHistories(Histories):
 
     def begin(self) -> None:
         """There is nobody else."""
+
+    def trimming(self, before_us: int) -> Trimming:
+        """Begin to let go of what was booked before a day."""
+        return Trimming(self, before_us)
 
     def load_from_lake(self, arrivals: Arrivals) -> int:
         """As ``load``."""

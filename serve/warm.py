@@ -20,7 +20,6 @@ from app.errors import UsageError
 from app.features import feature_set, outcomes
 from app.features.histories import Arrivals, Words
 from app.features.outcomes import CLEARED, SUSPICIOUS, Labels
-from app.features.timeline import HORIZON_US
 from app.fingerprints import KEY_BYTES
 from app.lake import feedback, reference, runs
 from app.lake.lake import Lake, open_lake
@@ -35,10 +34,11 @@ from serve.redis_line import Line
 from serve.settings import ServeSettings
 from serve.shared import SharedAnswers, SharedHistories
 from serve.store import Answers, OwnAnswers, OwnHistories, Store
+from serve.trim import KEPT_US
 
 _COLUMNS: Final = [column.name for column in TYPED]
-_WINDOW: Final = timedelta(microseconds=HORIZON_US) + timedelta(days=2)
-"""How far back before the lake's last day payments are read: the horizon, and the day on which a dormant account wakes."""
+_WINDOW: Final = timedelta(microseconds=KEPT_US)
+"""How far back before the lake's last day payments are read."""
 
 
 _REHEARSED: Final = {
@@ -120,6 +120,7 @@ def rehearse(engine: Engine) -> None:
         if not all(one.answer is None or one.answer["decision"] == "scored" for one in stage.score(records, lambda _: None)):
             raise AssertionError("what is rehearsed must be scored, or nothing is shown")
     pack.find_all(book.book(stage.histories.around(0)), engine.thresholds_on, pack.OF_ACCOUNTS)
+    stage.histories.trimming(0).finish()
     every = np.zeros(1, dtype=np.uint64)
     stage.judge(every, every, np.zeros(1, dtype=np.int8))
     detectors = engine.in_use.detectors

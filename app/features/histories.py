@@ -6,25 +6,20 @@ a payment is found by its id.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from app.columns import Mask, from_arrow
-from app.features import outcomes, timeline
+from app.features import by_id, hubs, outcomes, taking, timeline
 from app.features.outcomes import UNLABELLED, Labels
-from app.features.payments import DAY_US, UNKNOWN, Int32s, Int64s, entries_of, in_order, legs, numbered, pair, party
-from app.features.timeline import HORIZON_US, UNASKED, State
-from app.jit import inlined, kernel
+from app.features.payments import UNKNOWN, Int32s, Int64s, entries_of, in_order, legs, numbered, party
+from app.features.stretches import NOBODY, TYPES, Bytes, Rows, Stretches, Words, longer, longest, new_scratch, reserve
+from app.features.taking import CONFLICT, NEW, SAME
+from app.features.timeline import UNASKED
 
-NEW, SAME, CONFLICT = range(3)
-"""What a payment is: not seen before; seen with this content; its id was seen with another content."""
-
-_NOBODY: Final = -1
-_Bytes = npt.NDArray[np.uint8]
-Words = npt.NDArray[np.uint64]
+__all__ = ["CONFLICT", "NEW", "SAME", "Arrivals", "Histories", "Taken", "Words"]
 
 
 @dataclass(frozen=True)
@@ -53,84 +48,43 @@ class Taken:
     judged: Int64s  # as ``outcomes.judged_before`` gives them: [n, 8]
 
 
-class _Rows(NamedTuple):
-    """Columns of all payments; what lies behind the last one means nothing yet."""
+class Sorted(NamedTuple):
+    """Payments that are to be the first ones of histories, in order; payer and payee are numbers of its parties."""
 
     booked_at: Int64s
-    amount: Int64s  # not negative
     signed: Int64s
-    log: Int64s
     payer: Int32s
     payee: Int32s
-    stands_for: Int64s
     country: Int32s
-    label: Labels  # what was decided of the row
-    judged: Labels  # of the transfer: of its two legs
     high: Words
     low: Words
     content: Words
-    id_begin: Int64s
-    id_end: Int64s
-    asked: Int64s  # for the kernels: all UNASKED
-
-
-_TYPES: Final = (*("<i8",) * 4, "<i4", "<i4", "<i8", "<i4", "i1", "i1", "<u8", "<u8", "<u8", "<i8", "<i8", "<i8")
-
-
-class _Stretches(NamedTuple):
-    """Of each party where its rows lie in the pool: from ``at``, so many, with room for so many."""
-
-    at: Int64s
-    size: Int64s
-    room: Int64s
-    coming: Int64s  # for ``_reserve``: all 0
-    own: Int64s  # 1 if a payment was booked on it: it is an account of this bank
-
-
-class _Scratch(NamedTuple):
-    """What the kernels work in."""
-
-    entries: Int64s  # this and all to ``judged``: as long as the longest stretch
-    waiting: Int64s
-    booked_at: Int64s  # one party's payments next to each other: rows lie far apart, and each look at one waits for memory
-    amount: Int64s
-    log: Int64s
-    payer: Int32s
-    payee: Int32s
-    asked: Int64s
-    judged: Labels
-    met: npt.NDArray[np.int32]  # [3, parties], all zero
-    first: Int64s  # of each party the earliest and the latest row of its that is asked about; NOBODY
-    last: Int64s
-    begins: Int64s
-    state: State
-
-
-_PLACES: Final = {
-    "entries": "<i8", "waiting": "<i8", "booked_at": "<i8", "amount": "<i8", "log": "<i8", "payer": "<i4", "payee": "<i4", "asked": "<i8",
-    "judged": "i1",
-}  # fmt: skip
-"""What ``_Scratch`` has for each payment of a stretch."""
+    ids: Bytes
+    offsets: Int64s
 
 
 class Histories:
     """What is known of every account. A payment is told what lies before it, and belongs to the histories from then on."""
 
-    def __init__(self) -> None:
+    def __init__(self, hub: int = hubs.HUB) -> None:
+        """With a ledger for each account that has more than ``hub`` payments."""
         self.count = 0
-        self._rows = _Rows(*(np.zeros(0, dtype=kind) for kind in _TYPES))
-        self._ids: _Bytes = np.zeros(0, dtype=np.uint8)
+        self._hub = hub
+        self._rows = Rows(*(np.zeros(0, dtype=kind) for kind in TYPES))
+        self._ids: Bytes = np.zeros(0, dtype=np.uint8)
         self._id_bytes = 0
         self._pool, self._pooled = np.zeros(0, dtype=np.int64), 0
-        self._stretches = _Stretches(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
-        self._slots = np.full(2, _NOBODY, dtype=np.int64)
+        self._stretches = Stretches(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
+        self._ledgers, self._entered = hubs.no_ledgers(), 0
+        self._slots = np.full(2, NOBODY, dtype=np.int64)
         self._numbers: dict[str, int] = {}
         self._names: list[str] = []
         self._countries: dict[str, int] = {}
         self._longest = 0
         self._labels = False
+        self._labelled = np.zeros(0, dtype=np.int64)
         met, nobody = np.zeros((3, 0), dtype=np.int32), np.zeros(0, dtype=np.int64)
-        self._scratch = _scratch(0, met, nobody, nobody)
+        self._scratch = new_scratch(0, met, nobody, nobody)
 
     def __len__(self) -> int:
         return self.count
@@ -160,9 +114,9 @@ class Histories:
         booked_at = silver["booked_at"].combine_chunks().view(pa.int64()).to_numpy()
         taken = _untold(np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64))
         taken.booked_at[:] = booked_at
-        self.count, self._id_bytes = _take(
+        self.count, self._id_bytes = taking.take(
             (self.count, self._id_bytes, tell, self._labels),
-            self._rows, self._ids, self._pool, self._stretches, self._slots, self._scratch,
+            self._rows, self._ids, self._pool, self._stretches, self._ledgers, self._slots, self._scratch,
             (booked_at, signed), (payer, payee, country), (arrivals.id_high, arrivals.id_low, arrivals.content), ids.data, ids.offsets,
             (taken.status, taken.row, taken.booked_at), taken.facts, taken.judged,
         )  # fmt: skip
@@ -171,8 +125,8 @@ class Histories:
     def status(self, arrivals: Arrivals) -> Int64s:
         """NEW, SAME or CONFLICT: what payments are by what is there already; nothing is taken in."""
         rows = np.empty(len(arrivals.id_high), dtype=np.int64)
-        _find_all(arrivals.id_high, arrivals.id_low, self._rows, self._slots, rows)
-        there = np.flatnonzero(rows != _NOBODY)
+        by_id.find_all(arrivals.id_high, arrivals.id_low, self._rows, self._slots, rows)
+        there = np.flatnonzero(rows != NOBODY)
         status = np.full(len(rows), NEW)
         status[there] = np.where(self._rows.content[rows[there]] == arrivals.content[there], SAME, CONFLICT)
         return status
@@ -180,8 +134,8 @@ class Histories:
     def told(self, rows: Int64s) -> Taken:
         """What lies before payments that are there."""
         taken = _untold(np.full(len(rows), SAME), rows)
-        _tell_all(
-            rows, taken.status, self._labels, self._rows, self._ids, self._pool, self._stretches, self._scratch,
+        taking.tell_all(
+            rows, taken.status, self._labels, self._rows, self._ids, self._pool, self._stretches, self._ledgers, self._scratch,
             taken.booked_at, taken.facts, taken.judged,
         )  # fmt: skip
         return taken
@@ -189,13 +143,15 @@ class Histories:
     def judge(self, id_high: Words, id_low: Words, labels: Labels) -> int:
         """Note what analysts have decided; gives how many of these payments are there."""
         rows = np.empty(len(id_high), dtype=np.int64)
-        _find_all(id_high, id_low, self._rows, self._slots, rows)
-        there = rows != _NOBODY
-        mine = self._rows
-        mine.label[: self.count] = UNLABELLED
-        mine.label[rows[there]] = labels[there]
-        mine.judged[: self.count] = UNLABELLED
-        np.maximum.at(mine.judged, mine.stands_for[: self.count], mine.label[: self.count])
+        by_id.find_all(id_high, id_low, self._rows, self._slots, rows)
+        there = rows != NOBODY
+        mine, known = self._rows, rows[there]
+        mine.label[self._labelled] = UNLABELLED
+        mine.judged[mine.stands_for[self._labelled]] = UNLABELLED
+        mine.label[known] = labels[there]
+        np.maximum.at(mine.judged, mine.stands_for[known], mine.label[known])
+        self._labelled = known
+        hubs.judge(mine, self._pool, self._stretches, self._ledgers)
         self._labels = bool(there.any())
         return int(np.count_nonzero(there))
 
@@ -227,6 +183,16 @@ class Histories:
     def id_of(self, row: int) -> bytes:
         """A payment's transaction_id."""
         return self._ids[self._rows.id_begin[row] : self._rows.id_end[row]].tobytes()
+
+    def booked_at(self) -> Int64s:
+        """When each payment that is there was booked, in no order."""
+        count = self.count
+        return self._rows.booked_at[:count]
+
+    def arrivals(self, rows: Int64s) -> Arrivals:
+        """Some payments as they came."""
+        mine = self._rows
+        return Arrivals(self._silver(rows), mine.high[rows], mine.low[rows], mine.content[rows])
 
     def _silver(self, rows: Int64s) -> pa.Table:
         mine = self._rows
@@ -271,30 +237,49 @@ class Histories:
         """Let every array be long enough for so many payments more, of these parties."""
         needed = self.count + rows
         if needed > len(self._rows.booked_at):
-            self._rows = _Rows(*(_longer(column, needed) for column in self._rows))
+            self._rows = Rows(*(longer(column, needed) for column in self._rows))
             self._rows.asked[:] = UNASKED
         if self._id_bytes + id_bytes > len(self._ids):
-            self._ids = _longer(self._ids, self._id_bytes + id_bytes)
+            self._ids = longer(self._ids, self._id_bytes + id_bytes)
         if 2 * needed > len(self._slots):
-            self._slots = np.full(1 << (4 * needed - 1).bit_length(), _NOBODY, dtype=np.int64)
-            _hash(self.count, self._rows, self._slots)
+            self._slots = np.full(1 << (4 * needed - 1).bit_length(), NOBODY, dtype=np.int64)
+            by_id.hash_all(self.count, self._rows, self._slots)
         if self.parties > len(self._stretches.at):
-            self._stretches = _Stretches(*(_longer(column, self.parties) for column in self._stretches))
+            self._stretches = Stretches(*(longer(column, self.parties) for column in self._stretches))
         sides = np.concatenate([payer, payee])
-        self._longest = max(self._longest, int(_most(self._stretches.size, sides)) + 2 * rows)
-        needed = int(_reserve(self._pool, self._pooled, self._stretches, sides))
+        among = int(longest(self._stretches.size, sides)) + 2 * rows
+        self._longest = max(self._longest, among)
+        needed = int(reserve(self._pool, self._pooled, self._stretches, sides))
         if needed > len(self._pool):
-            self._pool = _longer(self._pool, needed)
-            needed = int(_reserve(self._pool, self._pooled, self._stretches, sides))
+            self._pool = longer(self._pool, needed)
+            needed = int(reserve(self._pool, self._pooled, self._stretches, sides))
         self._pooled = needed
         scratch = self._scratch
         if self._longest > len(scratch.entries):
-            scratch = _scratch(2 * self._longest, scratch.met, scratch.first, scratch.last)
+            scratch = new_scratch(2 * self._longest, scratch.met, scratch.first, scratch.last)
         if self.parties > scratch.met.shape[1]:
             parties = len(self._stretches.at)
-            first, last = (np.full(parties, _NOBODY, dtype=np.int64) for _ in range(2))
+            first, last = (np.full(parties, NOBODY, dtype=np.int64) for _ in range(2))
             scratch = scratch._replace(met=np.zeros((3, parties), dtype=np.int32), first=first, last=last)
         self._scratch = scratch
+        if len(self._ledgers.at) < len(self._stretches.at):
+            at = np.full(len(self._stretches.at), NOBODY, dtype=np.int64)
+            at[: len(self._ledgers.at)] = self._ledgers.at
+            self._ledgers = self._ledgers._replace(at=at, room=longer(self._ledgers.room, len(at) // 2))
+        if among > self._hub:
+            self._open_ledgers(sides)
+
+    def _open_ledgers(self, sides: Int32s) -> None:
+        """Let each of these parties that is a hub, or becomes one with these payments, have a ledger with room for them."""
+        while True:
+            needed = int(
+                hubs.open_ledgers(self._hub, self._entered, sides, self._rows, self._pool, self._stretches, self._ledgers, self._scratch)
+            )
+            if needed <= len(self._ledgers.other):
+                self._entered = needed
+                return
+            columns = (longer(column, needed * 5 // 8) for column in (self._ledgers.sums, self._ledgers.other, self._ledgers.before))
+            self._ledgers = hubs.Ledgers(self._ledgers.at, self._ledgers.room, *columns)
 
     def _load_first(self, arrivals: Arrivals) -> int:
         """The same as ``load`` for the first payments, all at once; there is no second one of any id among them."""
@@ -303,329 +288,52 @@ class Histories:
         identifiers = silver["transaction_id"].combine_chunks()
         order = in_order(booked_at, lambda places: identifiers.take(pa.array(places)))
         payer, payee, names = numbered(silver)
-        self._names = names.to_pylist()
-        self._numbers = {name: number for number, name in enumerate(self._names)}
+        self._name(names.to_pylist())
         ids = from_arrow(identifiers.take(pa.array(order)))
         codes = silver["country"].combine_chunks().dictionary_encode()
         self._countries = {code: number for number, code in enumerate(codes.dictionary.to_pylist())}
-        mine = _Rows(*(np.zeros(count, dtype=kind) for kind in _TYPES))
-        mine.booked_at[:], mine.payer[:], mine.payee[:] = booked_at[order], payer[order], payee[order]
-        mine.signed[:] = silver["amount_minor"].to_numpy()[order]
-        mine.amount[:] = np.abs(mine.signed)
-        timeline.logs(mine.amount, mine.log)
-        mine.stands_for[:] = legs(mine.booked_at, mine.signed, mine.payer, mine.payee)
-        mine.country[:] = codes.indices.to_numpy()[order]
-        mine.high[:], mine.low[:], mine.content[:] = arrivals.id_high[order], arrivals.id_low[order], arrivals.content[order]
+        sorted_ones = Sorted(
+            booked_at[order], silver["amount_minor"].to_numpy()[order], payer[order], payee[order], codes.indices.to_numpy()[order],
+            arrivals.id_high[order], arrivals.id_low[order], arrivals.content[order],
+            ids.data[ids.offsets[0] :], ids.offsets.astype(np.int64) - ids.offsets[0],
+        )  # fmt: skip
+        self._fill(sorted_ones)
+        return int(count)
+
+    def _name(self, names: list[str]) -> None:
+        self._names = names
+        self._numbers = {name: number for number, name in enumerate(names)}
+
+    def _fill(self, given: Sorted) -> None:
+        """Lay out the first payments, with room for a quarter more."""
+        count = len(given.booked_at)
+        mine = Rows(*(np.zeros(count + count // 4, dtype=kind) for kind in TYPES))
+        for name in ("booked_at", "signed", "payer", "payee", "country", "high", "low", "content"):
+            getattr(mine, name)[:count] = getattr(given, name)
+        mine.amount[:count] = np.abs(given.signed)
+        timeline.logs(mine.amount[:count], mine.log[:count])
+        mine.stands_for[:count] = legs(given.booked_at, given.signed, given.payer, given.payee)
         mine.label[:], mine.judged[:], mine.asked[:] = UNLABELLED, UNLABELLED, UNASKED
-        mine.id_begin[:], mine.id_end[:] = ids.offsets[:-1] - ids.offsets[0], ids.offsets[1:] - ids.offsets[0]
-        self._ids = ids.data[ids.offsets[0] : ids.offsets[-1]].copy()
-        self._rows, self.count, self._id_bytes = mine, count, len(self._ids)
-        entries, begins = entries_of(mine.payer, mine.payee, np.arange(count), self.parties)
-        self._pool, self._pooled = entries >> 1, len(entries)
+        mine.id_begin[:count], mine.id_end[:count] = given.offsets[:-1], given.offsets[1:]
+        self._rows, self.count, self._id_bytes = mine, count, int(given.offsets[-1])
+        self._ids = np.zeros(self._id_bytes + self._id_bytes // 4, dtype=np.uint8)
+        self._ids[: self._id_bytes] = given.ids[: self._id_bytes]
+        entries, begins = entries_of(given.payer, given.payee, np.arange(count), self.parties)
         sizes = np.diff(begins)
-        self._stretches = _Stretches(begins[:-1].copy(), sizes, sizes.copy(), np.zeros_like(sizes), np.zeros_like(sizes))
-        booked = np.where(mine.signed < 0, mine.payer, mine.payee)
+        room = sizes + sizes // 4 + 1
+        at = np.cumsum(room) - room
+        self._pooled = int(room.sum())
+        self._pool = np.zeros(self._pooled + self._pooled // 4, dtype=np.int64)
+        self._pool[np.arange(len(entries)) + np.repeat(at - begins[:-1], sizes)] = entries >> 1
+        self._stretches = Stretches(at, sizes, room, np.zeros_like(sizes), np.zeros_like(sizes))
+        booked = np.where(given.signed < 0, given.payer, given.payee)
         self._stretches.own[booked[booked != UNKNOWN]] = 1
         self._longest = int(sizes.max(initial=0))
         nobody = np.zeros(0, dtype=np.int32)
         self._make_room(0, 0, nobody, nobody)
-        return int(count)
+        self._open_ledgers(np.arange(self.parties, dtype=np.int32))
 
 
 def _untold(status: Int64s, row: Int64s) -> Taken:
     count = len(row)
     return Taken(status, row, np.zeros(count, dtype=np.int64), timeline.nothing(count), np.zeros((count, outcomes.COUNT), dtype=np.int64))
-
-
-def _scratch(places: int, met: npt.NDArray[np.int32], first: Int64s, last: Int64s) -> _Scratch:
-    arrays = {name: np.zeros(places, dtype=kind) for name, kind in _PLACES.items()}
-    return _Scratch(**arrays, met=met, first=first, last=last, begins=np.zeros(2, dtype=np.int64), state=timeline.state())
-
-
-def _longer(column: npt.NDArray[Any], least: int) -> npt.NDArray[Any]:
-    """The same column with room for twice as much."""
-    out = np.zeros(max(2 * least, 1024), dtype=column.dtype)
-    out[: len(column)] = column
-    return out
-
-
-@kernel
-def _most(size: Int64s, sides: Int32s) -> Any:
-    most = 0
-    for side in sides:
-        if side != UNKNOWN and size[side] > most:
-            most = size[side]
-    return most
-
-
-@kernel
-def _reserve(pool: Int64s, pooled: int, stretches: _Stretches, sides: Int32s) -> Any:
-    """Give each party room for its payments among ``sides``: what has none is copied to the pool's end. Gives the pool's end.
-
-    If that is behind the pool, nothing is done: make the pool longer, and call again.
-    """
-    at, size, room, coming, _ = stretches
-    for side in sides:
-        if side != UNKNOWN:
-            coming[side] += 1
-    needed = pooled
-    for side in sides:
-        if side != UNKNOWN and coming[side] > 0 and size[side] + coming[side] > room[side]:
-            needed += 2 * (size[side] + coming[side])
-            coming[side] = -coming[side]  # each party once
-    end = pooled
-    for side in sides:
-        if side != UNKNOWN:
-            if coming[side] < 0 and needed <= pool.size:
-                for place in range(size[side]):
-                    pool[end + place] = pool[at[side] + place]
-                at[side] = end
-                room[side] = 2 * (size[side] - coming[side])
-                end += room[side]
-            coming[side] = 0
-    return needed
-
-
-@inlined
-def _slot(high: np.uint64, slots: Int64s) -> Any:
-    return np.int64(high & np.uint64(slots.size - 1))
-
-
-@inlined
-def _find(high: np.uint64, low: np.uint64, rows: _Rows, slots: Int64s) -> Any:
-    slot = _slot(high, slots)
-    while slots[slot] != _NOBODY:
-        row = slots[slot]
-        if rows.high[row] == high and rows.low[row] == low:
-            return row
-        slot = (slot + 1) & (slots.size - 1)
-    return np.int64(_NOBODY)
-
-
-@inlined
-def _put(row: int, rows: _Rows, slots: Int64s) -> None:
-    slot = _slot(rows.high[row], slots)
-    while slots[slot] != _NOBODY:
-        slot = (slot + 1) & (slots.size - 1)
-    slots[slot] = row
-
-
-@kernel
-def _hash(count: int, rows: _Rows, slots: Int64s) -> None:
-    for row in range(count):
-        _put(row, rows, slots)
-
-
-@kernel
-def _find_all(high: Words, low: Words, rows: _Rows, slots: Int64s, out: Int64s) -> None:
-    for i in range(high.size):
-        out[i] = _find(high[i], low[i], rows, slots)
-
-
-@inlined
-def _precedes(one: int, other: int, rows: _Rows, ids: _Bytes) -> bool:
-    """(booked_at, transaction_id) of one row is less than the other's."""
-    if rows.booked_at[one] != rows.booked_at[other]:
-        return bool(rows.booked_at[one] < rows.booked_at[other])
-    a, b = rows.id_begin[one], rows.id_begin[other]
-    while a < rows.id_end[one] and b < rows.id_end[other]:
-        if ids[a] != ids[b]:
-            return bool(ids[a] < ids[b])
-        a += 1
-        b += 1
-    return bool(a == rows.id_end[one] and b < rows.id_end[other])
-
-
-@inlined
-def _place(row: int, begin: int, end: int, rows: _Rows, ids: _Bytes, pool: Int64s) -> int:
-    """Where in a stretch the row is, or belongs."""
-    if begin < end and _precedes(pool[end - 1], row, rows, ids):  # most payments come last
-        return end
-    while begin < end:
-        middle = (begin + end) // 2
-        if _precedes(pool[middle], row, rows, ids):
-            begin = middle + 1
-        else:
-            end = middle
-    return begin
-
-
-@kernel
-def _insert(row: int, side: int, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches) -> None:
-    at, size = stretches.at, stretches.size
-    place = _place(row, at[side], at[side] + size[side], rows, ids, pool)
-    for later in range(at[side] + size[side], place, -1):
-        pool[later] = pool[later - 1]
-    pool[place] = row
-    size[side] += 1
-
-
-@kernel
-def _find_legs(row: int, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches, scratch: _Scratch) -> None:
-    """Which payments of the row's day stand for which, now that the row is there; no other day is touched (``payments.legs``)."""
-    payer, payee = rows.payer[row], rows.payee[row]
-    at, size = stretches.at, stretches.size
-    side = payer if size[payer] <= size[payee] else payee
-    day = rows.booked_at[row] // DAY_US
-    here = _place(row, at[side], at[side] + size[side], rows, ids, pool)
-    begin = here
-    while begin > at[side] and rows.booked_at[pool[begin - 1]] // DAY_US == day:
-        begin -= 1
-    alike = 0
-    while begin < at[side] + size[side] and rows.booked_at[pool[begin]] // DAY_US == day:
-        other = pool[begin]
-        if rows.payer[other] == payer and rows.payee[other] == payee and rows.amount[other] == rows.amount[row]:
-            scratch.entries[alike] = other
-            alike += 1
-        begin += 1
-    if alike < 2:
-        return
-    for place in range(alike):
-        rows.stands_for[scratch.entries[place]] = scratch.entries[place]
-        rows.judged[scratch.entries[place]] = UNLABELLED
-    pair(scratch.entries[:alike], rows.booked_at, rows.signed, rows.payer, rows.payee, scratch.waiting, rows.stands_for)
-    for place in range(alike):
-        other = scratch.entries[place]
-        first = rows.stands_for[other]
-        rows.judged[first] = max(rows.judged[first], rows.label[other])
-
-
-@inlined
-def _comes_last(row: int, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches) -> bool:
-    """Whether nothing of its parties lies behind a row: then it changes nothing that was to be said of the others."""
-    for side in (rows.payer[row], rows.payee[row]):
-        if side != UNKNOWN and stretches.size[side] and not _precedes(pool[stretches.at[side] + stretches.size[side] - 1], row, rows, ids):
-            return False
-    return True
-
-
-@kernel
-def _tell(
-    begin: int, stop: int, wanted: Int64s, status: Int64s, labels: bool, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches,
-    scratch: _Scratch, facts: Int64s, judged: Int64s,
-) -> None:  # fmt: skip
-    """Write what lies before ``wanted[begin:stop]`` to the same places of ``facts`` and ``judged``; each party is walked through once."""
-    first, last = scratch.first, scratch.last
-    for i in range(begin, stop):
-        asked = rows.stands_for[wanted[i]]
-        if status[i] == CONFLICT or rows.asked[asked] != UNASKED:
-            continue
-        rows.asked[asked] = i
-        for side in (rows.payer[asked], rows.payee[asked]):
-            if side != UNKNOWN:
-                if first[side] == _NOBODY or _precedes(asked, first[side], rows, ids):
-                    first[side] = asked
-                if last[side] == _NOBODY or _precedes(last[side], asked, rows, ids):
-                    last[side] = asked
-    for i in range(begin, stop):
-        asked = rows.stands_for[wanted[i]]
-        for side in (rows.payer[asked], rows.payee[asked]):
-            if side != UNKNOWN and first[side] != _NOBODY:
-                _walk(side, labels, rows, ids, pool, stretches, scratch, facts, judged)
-                first[side] = _NOBODY
-                last[side] = _NOBODY
-    for i in range(begin, stop):
-        told = rows.asked[rows.stands_for[wanted[i]]]
-        if status[i] != CONFLICT and told != i:  # the same payment again, or its other leg
-            for fact in range(facts.shape[1]):
-                facts[i, fact] = facts[told, fact]
-            for count in range(judged.shape[1]):
-                judged[i, count] = judged[told, count]
-    for i in range(begin, stop):
-        rows.asked[rows.stands_for[wanted[i]]] = UNASKED
-
-
-@kernel
-def _walk(
-    side: int, labels: bool, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches, scratch: _Scratch, facts: Int64s, judged: Int64s
-) -> None:
-    """Walk through a party's payments, from a horizon before the first that is asked about to the last one."""
-    begin, end = stretches.at[side], stretches.at[side] + stretches.size[side]
-    here = _place(scratch.last[side], begin, end, rows, ids, pool)
-    least = (rows.booked_at[scratch.first[side]] - HORIZON_US) // DAY_US * DAY_US
-    high = here
-    while begin < high:
-        middle = (begin + high) // 2
-        if rows.booked_at[pool[middle]] < least:
-            begin = middle + 1
-        else:
-            high = middle
-    count = 0
-    for place in range(begin, here + 1):
-        other = pool[place]
-        if rows.stands_for[other] == other:
-            scratch.booked_at[count], scratch.amount[count], scratch.log[count] = rows.booked_at[other], rows.amount[other], rows.log[other]
-            scratch.payer[count], scratch.payee[count] = rows.payer[other], rows.payee[other]
-            scratch.asked[count], scratch.judged[count] = rows.asked[other], rows.judged[other]
-            scratch.entries[count] = 2 * count + (rows.payee[other] == side)
-            count += 1
-    scratch.begins[0] = 0
-    scratch.begins[1] = count
-    timeline.tell(
-        (scratch.booked_at, scratch.amount, scratch.log), (scratch.payer, scratch.payee), scratch.entries[:count], scratch.begins,
-        scratch.asked, scratch.met, scratch.state, facts,
-    )  # fmt: skip
-    if labels:
-        outcomes.tell(scratch.booked_at, scratch.judged, scratch.entries[:count], scratch.begins, scratch.asked, judged)
-
-
-@kernel
-def _tell_all(
-    wanted: Int64s, status: Int64s, labels: bool, rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches, scratch: _Scratch,
-    booked_at: Int64s, facts: Int64s, judged: Int64s,
-) -> None:  # fmt: skip
-    for i in range(wanted.size):
-        booked_at[i] = rows.booked_at[rows.stands_for[wanted[i]]]
-    _tell(0, wanted.size, wanted, status, labels, rows, ids, pool, stretches, scratch, facts, judged)
-
-
-@kernel
-def _take(
-    now: tuple[int, int, bool, bool], rows: _Rows, ids: _Bytes, pool: Int64s, stretches: _Stretches, slots: Int64s, scratch: _Scratch,
-    numbers: tuple[Int64s, Int64s], parties: tuple[Int32s, Int32s, Int32s], prints: tuple[Words, Words, Words],
-    texts: _Bytes, offsets: Int32s, out: tuple[Int64s, Int64s, Int64s], facts: Int64s, judged: Int64s,
-) -> tuple[int, int]:  # fmt: skip
-    """Take in payments one by one; gives how many rows and how many bytes of ids there are then.
-
-    What lies before them is told later, together, unless one comes that lies before others: those before it are told first.
-    """
-    count, id_bytes, tell, labels = now
-    status, place, booked_at = out
-    untold = 0
-    for i in range(status.size):
-        row = _find(prints[0][i], prints[1][i], rows, slots)
-        status[i] = NEW if row == _NOBODY else SAME if rows.content[row] == prints[2][i] else CONFLICT
-        if status[i] == NEW:
-            row = count
-            count += 1
-            rows.booked_at[row], rows.signed[row], rows.amount[row] = numbers[0][i], numbers[1][i], abs(numbers[1][i])
-            rows.log[row] = timeline.log_units(abs(numbers[1][i]))
-            rows.payer[row], rows.payee[row], rows.country[row] = parties[0][i], parties[1][i], parties[2][i]
-            rows.high[row], rows.low[row], rows.content[row] = prints[0][i], prints[1][i], prints[2][i]
-            rows.stands_for[row] = row
-            rows.label[row] = UNLABELLED
-            rows.judged[row] = UNLABELLED
-            rows.asked[row] = UNASKED
-            rows.id_begin[row] = id_bytes
-            for at in range(offsets[i], offsets[i + 1]):
-                ids[id_bytes] = texts[at]
-                id_bytes += 1
-            rows.id_end[row] = id_bytes
-            _put(row, rows, slots)
-            if tell and untold < i and not _comes_last(row, rows, ids, pool, stretches):
-                _tell(untold, i, place, status, labels, rows, ids, pool, stretches, scratch, facts, judged)
-                untold = i
-            for side in (rows.payer[row], rows.payee[row]):
-                if side != UNKNOWN:
-                    _insert(row, side, rows, ids, pool, stretches)
-            booked = rows.payer[row] if rows.signed[row] < 0 else rows.payee[row]
-            if booked != UNKNOWN:
-                stretches.own[booked] = 1
-            if rows.payer[row] != UNKNOWN and rows.payee[row] != UNKNOWN:
-                _find_legs(row, rows, ids, pool, stretches, scratch)
-        place[i] = row
-        if status[i] != CONFLICT:
-            booked_at[i] = rows.booked_at[rows.stands_for[row]]
-    if tell:
-        _tell(untold, status.size, place, status, labels, rows, ids, pool, stretches, scratch, facts, judged)
-    return count, id_bytes

@@ -57,10 +57,10 @@ State = tuple[Int64s, Int64s, Int64s, Int64s]
 UNASKED: Final = -1
 """The place of a row whose facts nobody wants."""
 _OUT, _IN = 0, 1
-_1H, _24H, _7D, _30D, _ALL = range(5)
-_WINDOWS: Final = 5
-_WINDOWS_US: Final = (_HOUR_US, DAY_US, 7 * DAY_US, 30 * DAY_US, HORIZON_US)
-_EVER: Final = 2  # the row of ``met`` for payees in the whole horizon; rows 0 and 1 are of the last 7 days, by direction
+_1H, _24H, W7D, _30D, WALL = range(5)
+WINDOWS: Final = 5
+WINDOWS_US: Final = (_HOUR_US, DAY_US, 7 * DAY_US, 30 * DAY_US, HORIZON_US)
+EVER: Final = 2  # the row of ``met`` for payees in the whole horizon; rows 0 and 1 are of the last 7 days, by direction
 
 
 OF_PAYER: Final = tuple(range(PAYEE_IN_24H))
@@ -118,13 +118,13 @@ def logs(amount: Int64s, out: Int64s) -> None:
 
 # What the kernel holds of one party while it walks through its payments. By window: the first place inside (int64[window]). By direction
 # and window: how many payments and what sum. By direction: the rest.
-_DISTINCT, _LOGS, _SQUARES, _LAST = range(4)
+DISTINCT, LOGS, SQUARES, LAST = range(4)
 
 
 def state() -> State:
     """What ``tell`` works in."""
-    begun = np.zeros(_WINDOWS, dtype=np.int64)
-    count, total = (np.zeros((2, _WINDOWS), dtype=np.int64) for _ in range(2))
+    begun = np.zeros(WINDOWS, dtype=np.int64)
+    count, total = (np.zeros((2, WINDOWS), dtype=np.int64) for _ in range(2))
     return begun, count, total, np.zeros((2, 4), dtype=np.int64)
 
 
@@ -147,20 +147,20 @@ def tell(
         count[:] = 0
         total[:] = 0
         more[:] = 0
-        more[:, _LAST] = NEVER
+        more[:, LAST] = NEVER
         for place in range(begin, end):
             row, direction = entries[place] >> 1, entries[place] & 1
             if asked[row] != UNASKED:
-                for window in range(_WINDOWS):
-                    while begun[window] < place and values[0][row] - values[0][entries[begun[window]] >> 1] > _WINDOWS_US[window]:
+                for window in range(WINDOWS):
+                    while begun[window] < place and values[0][row] - values[0][entries[begun[window]] >> 1] > WINDOWS_US[window]:
                         _forget(entries[begun[window]], window, values, sides, met, state)
                         begun[window] += 1
                 now = int(values[0][row])
-                oldest = int(values[0][entries[begun[_ALL]] >> 1]) if begun[_ALL] < place else NEVER
+                oldest = int(values[0][entries[begun[WALL]] >> 1]) if begun[WALL] < place else NEVER
                 if direction == _OUT:
-                    _tell_of_payer(facts[asked[row]], now, oldest, sides[1][row], met, state)
+                    tell_of_payer(facts[asked[row]], now, oldest, sides[1][row], met, state)
                 else:
-                    _tell_of_payee(facts[asked[row]], now, oldest, state)
+                    tell_of_payee(facts[asked[row]], now, oldest, state)
             _remember(place, entries[place], values, sides, met, state)
         for place in range(begin, end):
             other = sides[1 - (entries[place] & 1)][entries[place] >> 1]
@@ -175,8 +175,8 @@ def _begin(begin: int, values: Values, entries: Int64s, asked: Int64s, begun: In
     while asked[entries[first] >> 1] == UNASKED:
         first += 1
     now, place = values[0][entries[first] >> 1], begin
-    for window in range(_ALL, -1, -1):
-        while place < first and now - values[0][entries[place] >> 1] > _WINDOWS_US[window]:
+    for window in range(WALL, -1, -1):
+        while place < first and now - values[0][entries[place] >> 1] > WINDOWS_US[window]:
             place += 1
         begun[window] = place
 
@@ -186,23 +186,23 @@ def _remember(place: int, entry: int, values: Values, sides: Sides, met: npt.NDA
     """Take a payment into every window that has begun."""
     begun, count, total, more = state
     row, direction = entry >> 1, entry & 1
-    if place < begun[_ALL]:
+    if place < begun[WALL]:
         return
-    for window in range(_ALL, -1, -1):
+    for window in range(WALL, -1, -1):
         if place < begun[window]:
             break
         count[direction, window] += 1
         total[direction, window] += values[1][row]
-    more[direction, _LOGS] += values[2][row]
-    more[direction, _SQUARES] += values[2][row] * values[2][row]
-    more[direction, _LAST] = values[0][row]
+    more[direction, LOGS] += values[2][row]
+    more[direction, SQUARES] += values[2][row] * values[2][row]
+    more[direction, LAST] = values[0][row]
     other = sides[1 - direction][row]
     if other != UNKNOWN:
-        if place >= begun[_7D]:
-            more[direction, _DISTINCT] += met[direction, other] == 0
+        if place >= begun[W7D]:
+            more[direction, DISTINCT] += met[direction, other] == 0
             met[direction, other] += 1
         if direction == _OUT:
-            met[_EVER, other] += 1
+            met[EVER, other] += 1
 
 
 @inlined
@@ -213,14 +213,14 @@ def _forget(entry: int, window: int, values: Values, sides: Sides, met: npt.NDAr
     count[direction, window] -= 1
     total[direction, window] -= values[1][row]
     other = sides[1 - direction][row]
-    if window == _7D and other != UNKNOWN:
+    if window == W7D and other != UNKNOWN:
         met[direction, other] -= 1
-        more[direction, _DISTINCT] -= met[direction, other] == 0
-    elif window == _ALL:
-        more[direction, _LOGS] -= values[2][row]
-        more[direction, _SQUARES] -= values[2][row] * values[2][row]
+        more[direction, DISTINCT] -= met[direction, other] == 0
+    elif window == WALL:
+        more[direction, LOGS] -= values[2][row]
+        more[direction, SQUARES] -= values[2][row] * values[2][row]
         if direction == _OUT and other != UNKNOWN:
-            met[_EVER, other] -= 1
+            met[EVER, other] -= 1
 
 
 @inlined
@@ -229,35 +229,37 @@ def _since(now: int, then: int) -> int:
 
 
 @inlined
-def _tell_of_payer(facts: Int64s, now: int, oldest: int, payee: int, met: npt.NDArray[np.int32], state: State) -> None:
+def tell_of_payer(facts: Int64s, now: int, oldest: int, payee: int, met: npt.NDArray[np.int32], state: State) -> None:
+    """Write what the state says of a payment's payer."""
     _, count, total, more = state
     facts[PAYER_OUT_1H] = count[_OUT, _1H]
     facts[PAYER_OUT_24H] = count[_OUT, _24H]
-    facts[PAYER_OUT_7D] = count[_OUT, _7D]
+    facts[PAYER_OUT_7D] = count[_OUT, W7D]
     facts[PAYER_OUT_30D] = count[_OUT, _30D]
     facts[PAYER_OUT_SUM_24H] = total[_OUT, _24H]
     facts[PAYER_OUT_SUM_30D] = total[_OUT, _30D]
-    facts[PAYER_PAYEES_7D] = more[_OUT, _DISTINCT]
-    facts[PAYER_SINCE_OUT] = _since(now, more[_OUT, _LAST])
+    facts[PAYER_PAYEES_7D] = more[_OUT, DISTINCT]
+    facts[PAYER_SINCE_OUT] = _since(now, more[_OUT, LAST])
     facts[PAYER_AGE] = _since(now, oldest)
     facts[PAYER_IN_SUM_24H] = total[_IN, _24H]
-    facts[PAYER_SINCE_IN] = _since(now, more[_IN, _LAST])
-    facts[PAYER_PAYERS_7D] = more[_IN, _DISTINCT]
-    facts[PAYER_PAID_PAYEE] = met[_EVER, payee] if payee != UNKNOWN else 0
-    facts[PAYER_OUTS] = count[_OUT, _ALL]
-    facts[PAYER_OUT_LOGS] = more[_OUT, _LOGS]
-    facts[PAYER_OUT_SQUARES] = more[_OUT, _SQUARES]
+    facts[PAYER_SINCE_IN] = _since(now, more[_IN, LAST])
+    facts[PAYER_PAYERS_7D] = more[_IN, DISTINCT]
+    facts[PAYER_PAID_PAYEE] = met[EVER, payee] if payee != UNKNOWN else 0
+    facts[PAYER_OUTS] = count[_OUT, WALL]
+    facts[PAYER_OUT_LOGS] = more[_OUT, LOGS]
+    facts[PAYER_OUT_SQUARES] = more[_OUT, SQUARES]
 
 
 @inlined
-def _tell_of_payee(facts: Int64s, now: int, oldest: int, state: State) -> None:
+def tell_of_payee(facts: Int64s, now: int, oldest: int, state: State) -> None:
+    """Write what the state says of a payment's payee."""
     _, count, total, more = state
     facts[PAYEE_IN_24H] = count[_IN, _24H]
-    facts[PAYEE_IN_7D] = count[_IN, _7D]
+    facts[PAYEE_IN_7D] = count[_IN, W7D]
     facts[PAYEE_IN_30D] = count[_IN, _30D]
-    facts[PAYEE_IN_SUM_7D] = total[_IN, _7D]
-    facts[PAYEE_PAYERS_7D] = more[_IN, _DISTINCT]
+    facts[PAYEE_IN_SUM_7D] = total[_IN, W7D]
+    facts[PAYEE_PAYERS_7D] = more[_IN, DISTINCT]
     facts[PAYEE_AGE] = _since(now, oldest)
-    facts[PAYEE_INS] = count[_IN, _ALL]
-    facts[PAYEE_IN_LOGS] = more[_IN, _LOGS]
-    facts[PAYEE_IN_SQUARES] = more[_IN, _SQUARES]
+    facts[PAYEE_INS] = count[_IN, WALL]
+    facts[PAYEE_IN_LOGS] = more[_IN, LOGS]
+    facts[PAYEE_IN_SQUARES] = more[_IN, SQUARES]

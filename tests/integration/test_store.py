@@ -20,7 +20,7 @@ from app.features.payments import payments
 from serve.redis_line import Line, StoreChanged, StoreLost
 from serve.shared import SharedAnswers, SharedHistories
 from serve.store import OwnHistories, Store
-from tests.support.payments import HOUR, Payment, arrivals, silver, streams
+from tests.support.payments import DAY, HOUR, Payment, arrivals, hub_streams, silver, streams
 
 examples = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SECONDS = 2.0
@@ -103,6 +103,58 @@ def test_in_the_end_all_are_told_what_the_batch_tells_them_with_what_analysts_de
     labels = np.array([judged[stream[row].transaction_id] for row in rows.tolist()], dtype=np.int8)
     assert again.facts[rows].tobytes() == timeline.look_back(ordered).tobytes()
     assert again.judged[rows].tobytes() == outcomes.judged_before(ordered, labels).tobytes()
+
+
+@examples
+@given(stream=hub_streams(40), data=st.data())
+def test_a_store_that_was_trimmed_is_as_one_that_never_had_what_was_booked_before(
+    stores: Stores, stream: list[Payment], data: st.DataObject
+) -> None:
+    cut, more = sorted(data.draw(st.integers(0, len(stream))) for _ in range(2))
+    before = data.draw(st.sampled_from([0, 1, 7, 8, 30, 180, 200])) * DAY
+    kept = [p for p in stream[:cut] if p.booked_at >= before]
+    labels = [data.draw(st.sampled_from([SUSPICIOUS, CLEARED, UNLABELLED])) for _ in stream]
+    replicas, never = stores(), Histories()
+    here, there = next(replicas), next(replicas)
+    here.take(arrivals(stream[:cut]))
+    there.catch_up()
+    never.load(arrivals(kept))
+    for store in {id(store): store for store in (here, there, never)}.values():
+        judged = arrivals(stream[:cut])
+        store.judge(judged.id_high, judged.id_low, np.array(labels[:cut], np.int8))
+    begun = [
+        store.trimming(before + data.draw(st.sampled_from([0, HOUR]))) for store in {id(store): store for store in (here, there)}.values()
+    ]
+    here.take(arrivals(stream[cut:more]))  # while others are let go
+    never.take(arrivals(stream[cut:more]))
+    there.catch_up()
+    for one in begun:
+        one.finish()
+    assert same(there.take(arrivals(stream[more:])), never.take(arrivals(stream[more:])))
+    here.catch_up()
+    left = [p for p in stream if p in kept or p in stream[cut:]]
+    assert (len(here), here.parties) == (len(there), there.parties) == (len(never), never.parties) == (len(left), never.parties)
+    again, expected = here.take(arrivals(left)), never.take(arrivals(left))
+    assert same(again, expected)
+    assert here.sides(again.row) == never.sides(expected.row)
+    assert sorted(here.booked_at().tolist()) == sorted(p.booked_at for p in left)
+    for row, other in zip(again.row.tolist(), expected.row.tolist(), strict=True):
+        assert here.id_of(row) == never.id_of(other)
+        assert here.around(row).sort_by("transaction_id").equals(never.around(other).sort_by("transaction_id"))
+    assert here.status(arrivals([p for p in stream if p not in left])).tolist() == [NEW] * (len(stream) - len(left))
+
+
+def same(one: Taken, other: Taken) -> bool:
+    return all(getattr(one, name).tobytes() == getattr(other, name).tobytes() for name in ("status", "booked_at", "facts", "judged"))
+
+
+def test_a_payment_that_was_let_go_is_new_if_it_comes_again(stores: Stores) -> None:
+    store = next(stores())
+    store.take(arrivals([*some("1"), *some("2", at=2 * DAY)]))
+    begun = store.trimming(DAY + HOUR)
+    begun.finish()
+    assert begun.dropped == 1
+    assert store.take(arrivals([*some("1"), *some("2", at=2 * DAY)])).status.tolist() == [NEW, SAME]
 
 
 def some(*names: str, amount: int = -100, at: int = 0) -> list[Payment]:

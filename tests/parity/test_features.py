@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.features import feature_set, outcomes, timeline, vector
@@ -12,7 +12,7 @@ from app.features.histories import CONFLICT, NEW, SAME, Histories
 from app.features.outcomes import CLEARED, SUSPICIOUS, UNLABELLED
 from app.features.payments import payments
 from app.features.vector import Vectors
-from tests.support.payments import Payment, arrivals, silver, streams, taken
+from tests.support.payments import Payment, arrivals, hub_streams, silver, streams, taken
 
 
 def batch(stream: Sequence[Payment]) -> dict[str, Vectors]:
@@ -66,6 +66,38 @@ def test_in_the_end_every_payment_is_told_what_a_batch_of_all_tells_it(stream: l
     assert again.judged[rows].tobytes() == outcomes.judged_before(ordered, labels).tobytes()
     told = online.told(again.row)
     assert told.facts.tobytes() == again.facts.tobytes()
+
+
+def agree_in_all_that_is_told(hubs: Histories, walks: Histories, stream: Sequence[Payment]) -> None:
+    rows = walks.take(arrivals(stream)).row
+    for row in rows.tolist():
+        looked_up, walked = (online.told(np.array([row])) for online in (hubs, walks))
+        assert looked_up.facts.tobytes() == walked.facts.tobytes()
+        assert looked_up.judged.tobytes() == walked.judged.tobytes()
+
+
+@settings(max_examples=300)
+@given(hub_streams(), st.data())
+def test_what_is_looked_up_of_hubs_is_what_a_walk_through_their_payments_tells(stream: list[Payment], data: st.DataObject) -> None:
+    hubs, walks = Histories(data.draw(st.integers(0, 6), "hub")), Histories()
+    judged = arrivals(stream)
+    labels = np.array(
+        data.draw(st.lists(st.sampled_from([SUSPICIOUS, CLEARED, UNLABELLED]), min_size=len(stream), max_size=len(stream))), np.int8
+    )
+    rest = list(stream)
+    while rest:
+        size = data.draw(st.integers(1, min(len(rest), 25)))
+        part, rest = rest[:size], rest[size:]
+        if data.draw(st.booleans()):
+            assert hubs.load(arrivals(part)) == walks.load(arrivals(part))
+        else:
+            looked_up, walked = hubs.take(arrivals(part)), walks.take(arrivals(part))
+            assert looked_up.facts.tobytes() == walked.facts.tobytes()
+            assert looked_up.judged.tobytes() == walked.judged.tobytes()
+        if data.draw(st.integers(0, 3)) == 0:
+            for online in (hubs, walks):
+                online.judge(judged.id_high, judged.id_low, labels)
+    agree_in_all_that_is_told(hubs, walks, stream)
 
 
 def test_an_id_that_comes_with_another_content_is_a_conflict_and_changes_nothing() -> None:

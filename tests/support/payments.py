@@ -75,6 +75,21 @@ def streams(most: int = 40) -> st.SearchStrategy[list[Payment]]:
     return st.lists(payment, max_size=most).flatmap(_named)
 
 
+def hub_streams(most: int = 60) -> st.SearchStrategy[list[Payment]]:
+    """The same with most payments of one account, often in order, often alike on the same day, often both legs."""
+    accounts = st.sampled_from(["A", "B", "C", None])
+    near = st.builds(
+        lambda day, at: day * DAY + at, st.sampled_from([0, 1, 3, 7, 8, 30, 31, 37, 180, 181]), st.sampled_from([0, 1, HOUR, 5 * HOUR])
+    )
+    sides = st.one_of(accounts.map(lambda a: ("hub", a)), accounts.map(lambda a: (a, "hub")), st.tuples(accounts, accounts))
+    payment = st.builds(
+        lambda at, amount, currency, sides: (at, amount, currency, *sides),
+        near, st.sampled_from([-500, 500, -500, 500, -7, 100_000]), st.sampled_from(["GBP", "GBP", "GBP", "EUR"]), sides,
+    )  # fmt: skip
+    streams = st.lists(payment, max_size=most)
+    return st.one_of(streams, streams.map(lambda values: sorted(values, key=lambda value: value[0]))).flatmap(_named)
+
+
 def _named(values: list[tuple[int, int, str, str | None, str | None]]) -> st.SearchStrategy[list[Payment]]:
     """Ids in an order that is not the one of arrival."""
     return st.permutations([f"T{i:03d}" for i in range(len(values))]).map(
