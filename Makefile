@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 LINE := --------------------------------------------------------------------------------
 
-.PHONY: help demo test test-unit check bench bench-validation bench-features bench-models bench-serve bench-soak lock clean
+.PHONY: help demo test test-unit check bench bench-validation bench-features bench-hubs bench-models bench-serve bench-soak lock clean
 
 help:  ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -59,6 +59,9 @@ bench-validation: $(BENCH_READY)  ## Compare the rules on one core with schwifty
 
 bench-features: $(READY)  ## Parity of batch and online, counted; the features against plain Python and pandas
 	$(BIN)/python -m tests.bench.features
+
+bench-hubs: $(READY)  ## One payment of an account with a thousand to a million others, beside one of an ordinary account
+	$(BIN)/python -m tests.bench.hubs
 
 bench-models: $(READY)  ## Score one row and a batch by the flat trees and by scikit-learn
 	$(BIN)/python -m tests.bench.models
