@@ -73,7 +73,7 @@ class Trial(Protocol):
 
 @dataclass(frozen=True)
 class Decided:
-    """An answer, as JSON; ``recorded`` if it is of a record that was put down in the journal.
+    """An answer, as JSON; ``recorded`` if the journal is to have it, since it is not known to have it.
 
     ``answer`` is None if it was given before.
     """
@@ -193,7 +193,8 @@ class Engine:
                 decided.append(Decided(name, given[name], None, recorded=recorded[place]))
             else:
                 again = standing[name] is not mine[name]
-                decided.append(Decided(name, standing[name], None if again else answers[name], recorded=recorded[place]))
+                # Though the payment may be known: the replica that took it may have died before it put down what it had said.
+                decided.append(Decided(name, standing[name], None if again else answers[name], recorded=True))
                 given[name] = standing[name]  # whoever has it twice in one request gets the same answer twice
         return decided
 

@@ -246,8 +246,6 @@ class Service:
             elif one.answer["decision"] == "scored":
                 bands[one.answer["band"]] += 1
                 self.metrics.scores.observe(one.answer["score"])
-                if not one.recorded:
-                    self.metrics.again.inc()
             else:
                 self._count_refused(one.answer["reasons"])
         for band, count in bands.items():

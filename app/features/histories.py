@@ -123,7 +123,7 @@ class Histories:
         self._id_bytes = 0
         self._pool, self._pooled = np.zeros(0, dtype=np.int64), 0
         self._stretches = _Stretches(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
-        self._slots = np.full(2, _NOBODY, dtype=np.int64)
+        self._slots = np.full(1, _NOBODY, dtype=np.int64)  # too short for any payment: it is made anew for the first
         self._numbers: dict[str, int] = {}
         self._names: list[str] = []
         self._countries: dict[str, int] = {}
