@@ -1,5 +1,6 @@
 """A Valkey server that tests kill, stop and start again."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -13,9 +14,8 @@ from tests.support.ports import free_port
 class Valkey:
     """A server on a port of its own; started again it knows nothing of what it had."""
 
-    def __init__(self, **config: object) -> None:
+    def __init__(self) -> None:
         self.port = free_port()
-        self._config = config
         self._server = self._started()
 
     @property
@@ -23,11 +23,16 @@ class Valkey:
         """Its address."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    @property
-    def log_entries(self) -> int:
-        """How many entries the only log has."""
+    def in_log(self) -> set[str]:
+        """The payments in the only log."""
         with self._server.client() as client:
-            return sum(int(client.xlen(key)) for key in client.keys("leofric:*:log"))
+            found = [entry for key in client.keys("leofric:*:log") for _, entry in client.xrange(key)]
+        return {name for entry in found for name in json.loads(entry[b"d"])[0]}
+
+    def demand(self, password: str) -> None:
+        """Answer from now on only those who know a password."""
+        with self._server.client() as client:
+            client.config_set("requirepass", password)
 
     def signal(self, number: int) -> None:
         """Send the process a signal."""
@@ -50,15 +55,15 @@ class Valkey:
         self._server.stop()
 
     def _started(self) -> ValkeyServer:
-        server = ValkeyServer(port=self.port, **self._config)
+        server = ValkeyServer(port=self.port)
         server.start()
         return server
 
 
 @contextmanager
-def valkey(**config: object) -> Iterator[Valkey]:
+def valkey() -> Iterator[Valkey]:
     """One that runs."""
-    server = Valkey(**config)
+    server = Valkey()
     try:
         yield server
     finally:
