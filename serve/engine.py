@@ -162,6 +162,11 @@ class Engine:
         if len(self._given) > MOST_ANSWERS:
             self._given.popitem(last=False)
 
+    def catch_up(self) -> None:
+        """Tell and hear what other replicas do; answers before their payments: who knows a payment then knows what was said of it."""
+        self._answers.settle({})
+        self.histories.catch_up()
+
     def judge(self, id_high: Words, id_low: Words, labels: Labels) -> None:
         """Note what analysts have decided: all of it."""
         self.histories.judge(id_high, id_low, labels)

@@ -220,7 +220,7 @@ class Service:
 
     def _catch_up(self) -> None:
         try:
-            self._engine.histories.catch_up()
+            self._engine.catch_up()
         except StoreChanged as error:
             self.broken = str(error)
             raise

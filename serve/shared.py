@@ -300,14 +300,24 @@ class SharedAnswers:
         self._prefix = prefix
         self._seconds = seconds
         self._degrade = degrade
+        self._unsettled: dict[str, bytes] = {}
 
     def settle(self, answers: Mapping[str, bytes]) -> dict[str, bytes]:
-        """By transaction_id the answers that stand: these, or those that other replicas gave before. One round trip."""
-        commands = [("SET", f"{self._prefix}:answer:{name}", answer, "NX", "GET", "EX", self._seconds) for name, answer in answers.items()]
+        """By transaction_id the answers that stand: these, or those that other replicas gave before. One round trip.
+
+        Those that were given while there was no store are settled at the next call, too.
+        """
+        asked, standing = [*(self._unsettled | dict(answers)).items()], dict[str, bytes]()
         try:
-            found = self._line.at_once(commands) if commands else []
+            for begin in range(0, len(asked), _PART):
+                part = asked[begin : begin + _PART]
+                setting = [("SET", f"{self._prefix}:answer:{name}", answer, "NX", "GET", "EX", self._seconds) for name, answer in part]
+                for (name, answer), before in zip(part, self._line.at_once(setting), strict=True):
+                    standing[name] = answer if before is None else before
         except StoreLost:
             if not self._degrade:
                 raise
+            self._unsettled = dict(asked)
             return dict(answers)
-        return {name: answer if before is None else before for (name, answer), before in zip(answers.items(), found, strict=True)}
+        self._unsettled.clear()
+        return {name: standing[name] for name in answers}

@@ -145,7 +145,7 @@ def test_replicas_that_may_degrade_say_so_and_share_what_they_took_when_they_can
         said = [running.score(json.dumps(record).encode()) for record in new[1:10]]
         assert all("away" in answer["degraded"] for answer in said)
         store.signal(signal.SIGCONT)
-        wait_until(lambda: store.in_log() == {record["transaction_id"] for record in new[:10]}, "not all of them are in the log")
+        wait_until(lambda: {record["transaction_id"] for record in new[:10]} <= store.in_log(), "not all of them are in the log")
         others = [record | {"amount": "-1.11"} for record in new[1:10]]
         assert all(_conflict(running, record) for record in others for _ in range(4))  # whichever answers
         assert "degraded" not in running.score(json.dumps(new[11]).encode())

@@ -261,6 +261,17 @@ def test_the_answer_that_was_settled_first_stands_for_all_replicas(server: Valke
         assert 0 < client.ttl(f"{prefix}:answer:1") <= 60
 
 
+def test_an_answer_that_was_given_without_the_server_stands_for_all_when_it_is_back(mortal: Process) -> None:
+    one, other = (SharedAnswers(Line(mortal.server.connection_url, 0.2), "p", 60, degrade=degrade) for degrade in (True, False))
+    mortal.signal(signal.SIGSTOP)
+    assert one.settle({"1": b"degraded"}) == {"1": b"degraded"}
+    mortal.signal(signal.SIGCONT)
+    one._line._not_before = 0.0
+    assert one.settle({}) == {}
+    assert other.settle({"1": b"another"}) == {"1": b"degraded"}
+    assert one._unsettled == {}
+
+
 def test_what_a_full_server_refuses_is_a_loss_and_not_half_done(mortal: Process) -> None:
     store = shared(mortal.server, "p")
     with mortal.server.client() as client:
