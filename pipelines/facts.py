@@ -123,6 +123,8 @@ def _labels(run: Run, rows: pa.Table) -> Labels:
 
 
 def _places(files: Int64s) -> dict[int, tuple[int, int]]:
+    if not len(files):  # a shard may be of payers alone, or of payees
+        return {}
     found, begins = np.unique(files, return_index=True)
     ends = [*begins[1:].tolist(), len(files)]
     return {int(file): (begin, end) for file, begin, end in zip(found, begins.tolist(), ends, strict=True)}

@@ -91,8 +91,8 @@ def serve(
             return
         from serve.balancer import Balancer
 
-        # One that takes the place of another may come before that one has gone.
-        ports = _free_ports(settings.most_replicas + 1)
+        # Those that take the place of others may come before these have gone, and all are replaced at once if what they share began anew.
+        ports = _free_ports(2 * settings.most_replicas)
         tls = None if settings.tls_certificate is None or settings.tls_key is None else (settings.tls_certificate, settings.tls_key)
         with Balancer(host, port, ports, settings.most_ongoing, tls) as balancer:
             _run(settings, host, port, ports, balancer)

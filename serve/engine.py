@@ -73,7 +73,7 @@ class Trial(Protocol):
 
 @dataclass(frozen=True)
 class Decided:
-    """An answer, as JSON; ``recorded`` if it is of a record that was put down in the journal.
+    """An answer, as JSON; ``recorded`` if the journal is to have it, since it is not known to have it.
 
     ``answer`` is None if it was given before.
     """
@@ -166,6 +166,11 @@ class Engine:
         if len(self._given) > MOST_ANSWERS:
             self._given.popitem(last=False)
 
+    def catch_up(self) -> None:
+        """Tell and hear what other replicas do; answers before their payments: who knows a payment then knows what was said of it."""
+        self._answers.settle({})
+        self.histories.catch_up()
+
     def judge(self, id_high: Words, id_low: Words, labels: Labels) -> None:
         """Note what analysts have decided: all of it."""
         self.histories.judge(id_high, id_low, labels)
@@ -202,7 +207,8 @@ class Engine:
                 decided.append(Decided(name, given[name], None, recorded=recorded[place]))
             else:
                 again = standing[name] is not mine[name]
-                decided.append(Decided(name, standing[name], None if again else answers[name], recorded=recorded[place]))
+                # Though the payment may be known: the replica that took it may have died before it put down what it had said.
+                decided.append(Decided(name, standing[name], None if again else answers[name], recorded=True))
                 given[name] = standing[name]  # whoever has it twice in one request gets the same answer twice
         return decided
 

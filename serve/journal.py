@@ -11,6 +11,7 @@ import os
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -66,26 +67,30 @@ class Journal:
 
         What other writers have open comes first: what they close meanwhile is then read as closed.
         """
-        for path in sorted((self._folder / PAYMENTS).glob("_open-*.ndjson")):
-            if path != self._open(PAYMENTS, self._name):
-                try:
-                    data = path.read_bytes()
-                except FileNotFoundError:
-                    continue
-                yield data[: data.rfind(b"\n") + 1]
+        yield from self._opened_by_others(PAYMENTS)
         for path in self._closed(PAYMENTS):
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() not in loaded:
                 yield data
 
     def decisions(self, most: int) -> Iterator[dict[str, Any]]:
-        """The last decisions of closed segments, the newest first, at most so many."""
-        for path in reversed(self._closed(DECISIONS)):
-            for line in reversed(path.read_bytes().splitlines()):
+        """The last decisions, the newest of each writer first, at most so many: of open segments and of closed ones."""
+        opened = list(self._opened_by_others(DECISIONS))
+        for data in chain(opened, map(Path.read_bytes, reversed(self._closed(DECISIONS)))):
+            for line in reversed(data.splitlines()):
                 if most <= 0:
                     return
                 most -= 1
                 yield json.loads(line)
+
+    def _opened_by_others(self, kind: str) -> Iterator[bytes]:
+        for path in sorted((self._folder / kind).glob("_open-*.ndjson")):
+            if path != self._open(kind, self._name):
+                try:
+                    data = path.read_bytes()
+                except FileNotFoundError:
+                    continue
+                yield data[: data.rfind(b"\n") + 1]
 
     def close(self, now: datetime) -> None:
         """Close the segment, and let another process have the journal."""

@@ -54,6 +54,10 @@ class Line:
             raise StoreLost(f"the shared histories cannot be reached: {_what(error)}") from None
         return replies
 
+    def check(self) -> None:
+        """StoreLost if it is known that the server cannot be reached: one that was lost is tried again."""
+        self._connected()
+
     def close(self) -> None:
         """Hang up."""
         if self._connection is not None:

@@ -239,7 +239,7 @@ class Service:
 
     def _catch_up(self) -> None:
         try:
-            self._engine.histories.catch_up()
+            self._engine.catch_up()
         except StoreChanged as error:
             self.broken = str(error)
             raise
@@ -265,8 +265,6 @@ class Service:
             elif one.answer["decision"] == "scored":
                 bands[one.answer["band"]] += 1
                 self.metrics.scores.observe(one.answer["score"])
-                if not one.recorded:
-                    self.metrics.again.inc()
             else:
                 self._count_refused(one.answer["reasons"])
         for band, count in bands.items():

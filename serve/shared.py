@@ -2,7 +2,11 @@
 
 A replica that takes payments appends them to the log and is told, in the same round trip, what the others appended before. So all
 replicas take the same payments in the same order, each into histories of its own (``app.features.histories``), and say what one
-replica alone would say. The lake and the journals are the truth: the log holds what the lake has not loaded yet.
+replica alone would say. The lake and the journals are the truth: the log holds what the lake has not loaded yet, and whatever a journal
+has that neither has is brought to it by the replica that finds it.
+
+Beside the log is a count of all entries that it was ever given. A replica that read fewer has missed some: the server was emptied, or
+threw them away, or another replica took them out while this one stood still. It begins anew then, from lake and journals.
 """
 
 from collections import deque
@@ -15,11 +19,11 @@ import orjson
 import pyarrow as pa
 
 from app.columns import Mask
-from app.features.histories import Arrivals, Histories, Taken, Words
+from app.features.histories import NEW, Arrivals, Histories, Taken, Words
 from app.features.outcomes import Labels
 from app.features.payments import Int64s
 from app.features.trimming import Trimming
-from serve.redis_line import Line, StoreLost
+from serve.redis_line import Line, StoreChanged, StoreLost
 
 _SCHEMA: Final = pa.schema(
     [
@@ -33,8 +37,7 @@ _SCHEMA: Final = pa.schema(
     ]
 )
 _PART: Final = 1_000
-"""So many entries are read at once when a replica starts, and so many are taken out of the log at once."""
-
+"""So many entries are read at once when a replica starts, so many are sent and taken out at once, and so many payments are in one."""
 
 _Entry = tuple[bytes, bytes]  # its id in the log, and its payload
 
@@ -52,39 +55,60 @@ class _Log:
     """What this replica knows of the log."""
 
     cursor: bytes = b"0-0"
-    entries: dict[int, _Kept] = field(default_factory=dict)  # by payments that the lake has not
-    finished: deque[bytes] = field(default_factory=deque)  # entries whose payments the lake has: they go
+    count: int = 0  # of entries that were ever appended, as far as this replica knows
+    entries: dict[int, list[_Kept]] = field(default_factory=dict)  # by payments that the lake has not
+    finished: list[bytes] = field(default_factory=list)  # entries that nobody needs who has read them
+    ripe: list[bytes] = field(default_factory=list)  # those of them that were finished a while ago
+    gone: deque[bytes] = field(default_factory=deque)  # those that are to be taken out
 
-    def add(self, name: bytes, arrivals: Arrivals) -> None:
-        entry = _Kept(name, set(arrivals.id_high.tolist()))
-        for word in entry.missing:
-            self.entries.setdefault(word, entry)
+    def add(self, name: bytes, missing: set[int]) -> None:
+        """Note an entry, and which of its payments the lake has not."""
         self.cursor = name
+        if not missing:
+            self.finished.append(name)
+            return
+        entry = _Kept(name, missing)
+        for word in missing:
+            self.entries.setdefault(word, []).append(entry)
 
     def in_lake(self, words: Sequence[int]) -> None:
+        """Note which payments the lake has."""
         for word in words:
-            entry = self.entries.pop(word, None)
-            if entry is not None:
+            for entry in self.entries.pop(word, ()):
                 entry.missing.discard(word)
                 if not entry.missing:
                     self.finished.append(entry.name)
+
+    def let_go(self) -> None:
+        """Let entries be taken out that were finished when this was called last: idle replicas have read them meanwhile."""
+        self.gone.extend(self.ripe)
+        self.ripe, self.finished = self.finished, []
+
+
+@dataclass(frozen=True)
+class _Unsent:
+    """Payments that are on this replica's disk, and of which it is not known that the log has them."""
+
+    arrivals: Arrivals
+    payload: bytes
 
 
 class SharedHistories:
     """``Histories`` with the same methods, shared by all replicas of one lake.
 
-    ``take`` raises StoreLost if Redis does not answer, and nothing has changed then; with ``degrade`` it takes payments into this replica's
-    histories alone, says so by ``degraded``, and brings them to the log as soon as there is one. StoreChanged if Redis began anew: what
-    it had may be gone, and a replica that starts now reads it from the journals.
+    ``take`` raises StoreLost if Redis does not answer, and this replica's histories have not changed then; with ``degrade`` it takes
+    payments into them alone, and says so by ``degraded``. Either way it brings the payments to the log as soon as there is one.
+    StoreChanged if something is gone from the log that this replica had not read: one that starts now finds it in the journals.
     """
 
     def __init__(self, line: Line, prefix: str, *, degrade: bool = False) -> None:
         self._line = line
-        self._key = f"{prefix}:log"
+        self._key, self._counter = f"{prefix}:log", f"{prefix}:count"
         self._degrade = degrade
         self._own = Histories()
         self._log = _Log()
-        self._unsent: list[bytes] = []
+        self._unsent: list[_Unsent] = []
+        self._unsent_words: set[int] = set()
         self._waiting: list[Arrivals] = []
         self.degraded = False
         self._read_from_begin()
@@ -98,28 +122,41 @@ class SharedHistories:
         return self._own.parties
 
     def begin(self) -> None:
-        """Take in what the log had when this replica began; to be called when the lake's payments and the journals' are loaded."""
+        """Take in what the log had when this replica began; to be called when the lake's payments are loaded, before the journals'.
+
+        Of two payments with one id the log knows which one came first; journals of several writers do not.
+        """
         for arrivals in self._waiting:
-            self._own.load(arrivals)
+            self._own.take(arrivals, tell=False)
         self._waiting.clear()
 
     def take(self, arrivals: Arrivals) -> Taken:
         """As ``Histories.take``: what other replicas took before comes before."""
         if arrivals.silver.num_rows:
-            self._append(arrivals)
+            self._share(arrivals)
         return self._own.take(arrivals)
 
     def load(self, arrivals: Arrivals) -> int:
-        """As ``Histories.load``."""
-        return self._own.load(arrivals)
+        """As ``Histories.load``, of payments in a journal; those that the log does not have go there by ``catch_up``.
+
+        Their replica died before it had appended them, or the log was lost.
+        """
+        new = self._to_send(arrivals)
+        for begin in range(0, new.silver.num_rows, _PART):
+            self._keep_unsent(new.cut(begin, begin + _PART))
+        return int(np.count_nonzero(self._own.take(arrivals, tell=False).status == NEW))
 
     def catch_up(self) -> None:
-        """Take in what others have taken since, though nobody asks.
-
-        To be called before the lake is looked at: what the lake has by then is among the log's entries that this replica knows.
-        """
-        while found := self._since(_PART):
-            self._take_in(found)
+        """Take in what others have taken since, send what is unsent, and take out of the log what nobody needs, though nobody asks."""
+        try:
+            self._exchange()
+        except StoreLost:
+            if not self._degrade:
+                raise
+            self.degraded = True
+            return
+        self.degraded = False
+        self._log.let_go()
 
     def load_from_lake(self, arrivals: Arrivals) -> int:
         """The same for payments that the lake has: the log need not keep them."""
@@ -127,7 +164,9 @@ class SharedHistories:
         return self._own.load(arrivals)
 
     def status(self, arrivals: Arrivals) -> Int64s:
-        """As ``Histories.status``, by what this replica has read."""
+        """As ``Histories.status``, by what this replica has read. StoreLost if ``take`` would raise it, as far as can be known."""
+        if not self._degrade:
+            self._line.check()
         return self._own.status(arrivals)
 
     def judge(self, id_high: Words, id_low: Words, labels: Labels) -> int:
@@ -162,48 +201,82 @@ class SharedHistories:
         """Hang up."""
         self._line.close()
 
-    def _append(self, arrivals: Arrivals) -> None:
-        payloads = [*self._unsent, encoded(arrivals)]
+    def _share(self, arrivals: Arrivals) -> None:
+        new = self._to_send(arrivals)
+        if new.silver.num_rows:
+            self._keep_unsent(new)
         try:
-            found = self._exchange(payloads)
+            self._exchange(new)
         except StoreLost:
             if not self._degrade:
                 raise
-            self._unsent = payloads
             self.degraded = True
             return
-        self._unsent, self.degraded = [], False
-        self._take_in(found[:-1])
-        self._log.add(found[-1][0], arrivals)
+        self.degraded = False
 
-    def _take_in(self, entries: Sequence[_Entry]) -> None:
-        for name, payload in entries:
-            theirs = decoded(payload)
-            self._own.load(theirs)
-            self._log.add(name, theirs)
+    def _to_send(self, arrivals: Arrivals) -> Arrivals:
+        """Those that are known neither from the lake nor from the log, nor wait to be sent."""
+        new = self._own.status(arrivals) == NEW
+        if self._unsent_words:
+            new &= [word not in self._unsent_words for word in arrivals.id_high.tolist()]
+        if new.all():
+            return arrivals
+        words = (column[new] for column in (arrivals.id_high, arrivals.id_low, arrivals.content))
+        return Arrivals(arrivals.silver.filter(pa.array(new)), *words)
 
-    def _exchange(self, payloads: Sequence[bytes]) -> list[_Entry]:
-        """Append, take out what the lake has, and read what has come since: one round trip, at one moment for all replicas."""
-        gone = [self._log.finished[place] for place in range(min(_PART, len(self._log.finished)))]
+    def _keep_unsent(self, arrivals: Arrivals) -> None:
+        self._unsent.append(_Unsent(arrivals, encoded(arrivals)))
+        self._unsent_words.update(arrivals.id_high.tolist())
+
+    def _exchange(self, asked: Arrivals | None = None) -> None:
+        """Send what is unsent, and take in what has come since; but what is ``asked`` about, and comes last, is the caller's to take."""
+        while True:
+            sent = self._unsent[:_PART]
+            found = self._at_once([one.payload for one in sent])
+            mine = [one.arrivals for one in sent]
+            others = [decoded(payload) for _, payload in found[: len(found) - len(mine)]]
+            for (name, _), arrivals in zip(found, others + mine, strict=True):
+                self._log.add(name, self._missing(arrivals))
+                if arrivals is not asked:
+                    self._own.take(arrivals, tell=False)
+            del self._unsent[: len(sent)]
+            if not self._unsent:
+                self._unsent_words.clear()
+                return
+
+    def _missing(self, arrivals: Arrivals) -> set[int]:
+        """Which of these the lake has not: what is known, and is neither in the log nor on its way there, is known from the lake."""
+        known, words = self._own.status(arrivals) != NEW, arrivals.id_high.tolist()
+        held = (self._log.entries, self._unsent_words)
+        return {word for word, there in zip(words, known.tolist(), strict=True) if not there or any(word in one for one in held)}
+
+    def _at_once(self, payloads: Sequence[bytes]) -> list[_Entry]:
+        """Append, take out what nobody needs, and read what has come since: one round trip, at one moment for all replicas."""
+        gone = [self._log.gone[place] for place in range(min(_PART, len(self._log.gone)))]
         commands: list[tuple[Any, ...]] = [("XADD", self._key, "*", "d", payload) for payload in payloads]
         if gone:
             commands.append(("XDEL", self._key, *gone))
+        commands.append(("INCRBY", self._counter, len(payloads)))
         commands.append(("XRANGE", self._key, b"(" + self._log.cursor, "+"))
-        found = self._line.at_once(commands)[-1]
+        *_, count, found = self._line.at_once(commands)
         for _ in gone:
-            self._log.finished.popleft()
-        return [(name, fields[1]) for name, fields in found]
-
-    def _since(self, most: int) -> list[_Entry]:
-        (found,) = self._line.at_once([("XRANGE", self._key, b"(" + self._log.cursor, "+", "COUNT", most)])
+            self._log.gone.popleft()
+        if count != self._log.count + len(found):
+            raise StoreChanged("the shared histories lost payments that this replica had not read yet")
+        self._log.count = count
         return [(name, fields[1]) for name, fields in found]
 
     def _read_from_begin(self) -> None:
-        while found := self._since(_PART):
-            for name, payload in found:
-                arrivals = decoded(payload)
+        # Counted from one: who has read nothing yet sees that the server was emptied, too.
+        counting = [("SET", self._counter, 1, "NX"), ("INCRBY", self._counter, 0)]
+        found: list[Any] = [None] * _PART
+        while len(found) == _PART:
+            *_, count, found = self._line.at_once([*counting, ("XRANGE", self._key, b"(" + self._log.cursor, "+", "COUNT", _PART)])
+            for name, fields in found:
+                arrivals = decoded(fields[1])
                 self._waiting.append(arrivals)
-                self._log.add(name, arrivals)
+                self._log.add(name, set(arrivals.id_high.tolist()))
+            self._log.count = count
 
 
 def encoded(arrivals: Arrivals) -> bytes:
@@ -237,14 +310,24 @@ class SharedAnswers:
         self._prefix = prefix
         self._seconds = seconds
         self._degrade = degrade
+        self._unsettled: dict[str, bytes] = {}
 
     def settle(self, answers: Mapping[str, bytes]) -> dict[str, bytes]:
-        """By transaction_id the answers that stand: these, or those that other replicas gave before. One round trip."""
-        commands = [("SET", f"{self._prefix}:answer:{name}", answer, "NX", "GET", "EX", self._seconds) for name, answer in answers.items()]
+        """By transaction_id the answers that stand: these, or those that other replicas gave before. One round trip.
+
+        Those that were given while there was no store are settled at the next call, too.
+        """
+        asked, standing = [*(self._unsettled | dict(answers)).items()], dict[str, bytes]()
         try:
-            found = self._line.at_once(commands) if commands else []
+            for begin in range(0, len(asked), _PART):
+                part = asked[begin : begin + _PART]
+                setting = [("SET", f"{self._prefix}:answer:{name}", answer, "NX", "GET", "EX", self._seconds) for name, answer in part]
+                for (name, answer), before in zip(part, self._line.at_once(setting), strict=True):
+                    standing[name] = answer if before is None else before
         except StoreLost:
             if not self._degrade:
                 raise
+            self._unsettled = dict(asked)
             return dict(answers)
-        return {name: answer if before is None else before for (name, answer), before in zip(answers.items(), found, strict=True)}
+        self._unsettled.clear()
+        return {name: standing[name] for name in answers}

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from app.columns import Mask
-from app.features.histories import Arrivals, Histories, Taken, Words
+from app.features.histories import NEW, Arrivals, Histories, Taken, Words
 from app.features.outcomes import Labels
 from app.features.payments import Int64s
 from app.features.trimming import Trimming
@@ -36,7 +37,7 @@ class Store(Protocol):
         """Begin to let go of what was booked before a day; ``Trimming.finish`` does it."""
 
     def begin(self) -> None:
-        """The lake and the journals are loaded: take in what others have said since."""
+        """The lake is loaded, the journals are to be: take in what others have said since."""
 
     def load_from_lake(self, arrivals: Arrivals) -> int:
         """As ``load``, of payments that the lake has."""
@@ -70,9 +71,13 @@ class OwnHistories(Histories):
         """Begin to let go of what was booked before a day."""
         return Trimming(self, before_us)
 
+    def load(self, arrivals: Arrivals) -> int:
+        """Take in payments of a journal, which may have two with one id; gives how many of them were new."""
+        return int(np.count_nonzero(self.take(arrivals, tell=False).status == NEW))
+
     def load_from_lake(self, arrivals: Arrivals) -> int:
-        """As ``load``."""
-        return self.load(arrivals)
+        """The same of the lake's payments, the first of which are taken in all at once."""
+        return super().load(arrivals)
 
     def catch_up(self) -> None:
         """There is nobody else."""

@@ -97,9 +97,10 @@ def engine_of(lake: Lake, settings: ServeSettings, journal: Journal, now: dateti
         histories.load_from_lake(_joined(parts))
     if begins_us is not None:
         engine.earlier = earlier(lake, begins, timedelta(seconds=thresholds.in_force(dormant.NAME, now.date())["silence"]))
+    histories.begin()
     for records in replayed(journal, loaded):
         engine.load(records)
-    histories.begin()
+    histories.catch_up()
     for decision in reversed(list(journal.decisions(100_000))):
         if decision["answer"]["decision"] == "scored":
             engine.remember(decision["transaction_id"], orjson.dumps(decision["answer"]))

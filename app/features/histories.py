@@ -76,7 +76,7 @@ class Histories:
         self._pool, self._pooled = np.zeros(0, dtype=np.int64), 0
         self._stretches = Stretches(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
         self._ledgers, self._entered = hubs.no_ledgers(), 0
-        self._slots = np.full(2, NOBODY, dtype=np.int64)
+        self._slots = np.full(1, NOBODY, dtype=np.int64)  # too short for any payment: it is made anew for the first
         self._numbers: dict[str, int] = {}
         self._names: list[str] = []
         self._countries: dict[str, int] = {}

@@ -172,6 +172,23 @@ def test_a_payment_is_new_once_then_the_same_and_with_other_content_a_conflict_f
     assert (len(first), first.parties) == (2, 2)
 
 
+def test_payments_of_the_lake_are_known_from_the_first_one_on(stores: Stores) -> None:
+    store, second = next(stores()), some("2", at=HOUR)
+    assert store.load_from_lake(arrivals(some("1"))) == 1
+    store.begin()
+    assert store.load(arrivals([*some("1"), *second, *second])) == 1
+    assert store.take(arrivals(some("1", "2"))).status.tolist() == [SAME, SAME]
+    assert len(store) == 2
+
+
+def test_two_payments_of_a_journal_with_one_id_are_one_and_a_conflict_when_there_is_nothing_else(stores: Stores) -> None:
+    store = next(stores())
+    store.begin()
+    assert store.load(arrivals([*some("1"), *some("1", amount=-7)])) == 1
+    assert store.take(arrivals(some("1"))).status.tolist() == [SAME]
+    assert len(store) == 1
+
+
 def test_what_lies_around_a_payment_and_whose_accounts_its_parties_are(stores: Stores) -> None:
     replicas = stores()
     next(replicas).take(arrivals(some("1", "2", "3")))
@@ -260,6 +277,12 @@ def test_a_replica_that_may_degrade_says_so_and_brings_what_it_took_to_the_other
     assert len(store) == len(other) == 3
 
 
+def look_again(store: SharedHistories) -> None:
+    """What goes from the log does so when replicas had time to read it."""
+    for _ in range(3):
+        store.catch_up()
+
+
 def test_the_log_keeps_what_the_lake_has_not_loaded_and_no_more(server: ValkeyServer) -> None:
     prefix = uuid.uuid4().hex
     store, other = shared(server, prefix), shared(server, prefix)
@@ -267,6 +290,7 @@ def test_the_log_keeps_what_the_lake_has_not_loaded_and_no_more(server: ValkeySe
     store.take(arrivals(some("3", at=9 * HOUR)))
     other.catch_up()
     other.load_from_lake(arrivals([*some("1", "2")]))
+    look_again(other)
     other.take(arrivals(some("4", at=10 * HOUR)))
     with server.client() as client:
         assert client.xlen(f"{prefix}:log") == 2
@@ -289,6 +313,17 @@ def test_the_answer_that_was_settled_first_stands_for_all_replicas(server: Valke
         assert 0 < client.ttl(f"{prefix}:answer:1") <= 60
 
 
+def test_an_answer_that_was_given_without_the_server_stands_for_all_when_it_is_back(mortal: Process) -> None:
+    one, other = (SharedAnswers(Line(mortal.server.connection_url, 0.2), "p", 60, degrade=degrade) for degrade in (True, False))
+    mortal.signal(signal.SIGSTOP)
+    assert one.settle({"1": b"degraded"}) == {"1": b"degraded"}
+    mortal.signal(signal.SIGCONT)
+    one._line._not_before = 0.0
+    assert one.settle({}) == {}
+    assert other.settle({"1": b"another"}) == {"1": b"degraded"}
+    assert one._unsettled == {}
+
+
 def test_what_a_full_server_refuses_is_a_loss_and_not_half_done(mortal: Process) -> None:
     store = shared(mortal.server, "p")
     with mortal.server.client() as client:
@@ -298,4 +333,123 @@ def test_what_a_full_server_refuses_is_a_loss_and_not_half_done(mortal: Process)
         client.config_set("maxmemory", "0")
         assert client.exists("p:log") == 0
     store._line._not_before = 0.0
-    assert store.take(arrivals(some("1"))).status.tolist() == [NEW]
+    assert store.take(arrivals(some("1"))).status.tolist() == [SAME]  # sent first, as it is on this replica's disk
+
+
+def entries(server: ValkeyServer, prefix: str) -> int:
+    with server.client() as client:
+        return int(client.xlen(f"{prefix}:log"))
+
+
+def test_what_is_asked_again_and_what_conflicts_does_not_stay_in_the_log(server: ValkeyServer) -> None:
+    prefix = uuid.uuid4().hex
+    store, other = shared(server, prefix), shared(server, prefix)
+    for replica in (store, other, store):
+        replica.take(arrivals(some("1")))
+    assert entries(server, prefix) <= 2  # the other one could not know it before it read the log
+    for replica in (store, other):
+        assert replica.take(arrivals(some("1", amount=-7))).status.tolist() == [CONFLICT]
+    assert entries(server, prefix) <= 2
+    unaware = shared(server, prefix)
+    unaware.begin()
+    other._own = Histories()  # as if its conflicting payment had been taken at the same moment as the other one
+    other.take(arrivals(some("1", amount=-7)))
+    store.take(arrivals(some("2", at=HOUR)))
+    assert entries(server, prefix) == 4
+    for replica in (store, unaware):
+        replica.catch_up()
+        replica.load_from_lake(arrivals(some("1")))
+    for _ in range(3):
+        store.catch_up()
+        unaware.catch_up()
+    assert entries(server, prefix) == 1
+    assert unaware.take(arrivals([*some("1"), *some("2", at=HOUR)])).status.tolist() == [SAME, SAME]
+
+
+def test_a_payment_that_the_lake_got_by_another_way_does_not_stay_in_the_log(server: ValkeyServer) -> None:
+    prefix = uuid.uuid4().hex
+    store, other = shared(server, prefix), shared(server, prefix)
+    store.load_from_lake(arrivals(some("1")))
+    other.take(arrivals(some("1")))
+    look_again(store)
+    assert entries(server, prefix) == 0
+
+
+def test_what_a_replica_had_put_down_but_not_appended_when_it_died_is_brought_to_all_by_the_next_one(server: ValkeyServer) -> None:
+    prefix = uuid.uuid4().hex
+    store = shared(server, prefix)
+    store.take(arrivals(some("1")))
+    following = shared(server, prefix)
+    following.begin()
+    assert following.load(arrivals([*some("1"), *some("2", at=HOUR)])) == 1  # the journal has the second one alone
+    following.catch_up()
+    store.catch_up()
+    assert store.take(arrivals(some("2", at=HOUR))).status.tolist() == [SAME]
+    assert entries(server, prefix) == 2
+
+
+def test_of_two_payments_with_one_id_the_log_says_which_came_first_not_the_journals(server: ValkeyServer) -> None:
+    prefix = uuid.uuid4().hex
+    store = shared(server, prefix)
+    store.take(arrivals(some("1")))
+    following = shared(server, prefix)
+    following.begin()
+    following.load(arrivals(some("1", amount=-7)))
+    assert following.take(arrivals(some("1"))).status.tolist() == [SAME]
+
+
+def test_a_server_that_was_emptied_is_not_trusted_by_replicas_that_knew_it_full(mortal: Process) -> None:
+    store, other = shared(mortal.server, "p"), shared(mortal.server, "p")
+    store.take(arrivals(some("1")))
+    with mortal.server.client() as client:
+        client.flushall()
+    with pytest.raises(StoreChanged, match="lost payments"):
+        store.take(arrivals(some("2")))
+    with pytest.raises(StoreChanged, match="lost payments"):
+        other.take(arrivals(some("2")))
+
+
+def test_a_replica_that_missed_an_entry_does_not_answer_without_it(mortal: Process) -> None:
+    store, idle = shared(mortal.server, "p"), shared(mortal.server, "p")
+    store.take(arrivals(some("1")))
+    store.load_from_lake(arrivals(some("1")))
+    look_again(store)
+    assert entries(mortal.server, "p") == 0
+    with pytest.raises(StoreChanged):
+        idle.take(arrivals(some("2")))
+
+
+def test_what_was_refused_but_is_on_disk_reaches_the_others_though_nobody_asks_again(mortal: Process) -> None:
+    store, other = (shared(mortal.server, "p", seconds=0.2) for _ in range(2))
+    with mortal.server.client() as client:
+        client.config_set("maxmemory", "1mb")
+        with pytest.raises(StoreLost):
+            store.take(arrivals(some("1")))
+        client.config_set("maxmemory", "0")
+    store._line._not_before = 0.0
+    store.catch_up()
+    assert other.take(arrivals(some("1"))).status.tolist() == [SAME]
+    assert store.take(arrivals(some("1"))).status.tolist() == [SAME]
+
+
+def test_while_it_is_known_to_be_lost_a_payment_is_refused_before_it_is_put_down(mortal: Process) -> None:
+    store = shared(mortal.server, "p")
+    assert store.status(arrivals(some("1"))).tolist() == [NEW]
+    mortal.signal(signal.SIGKILL)
+    with pytest.raises(StoreLost):
+        store.take(arrivals(some("1")))
+    with pytest.raises(StoreLost):
+        store.status(arrivals(some("1")))
+
+
+def test_a_degraded_replica_brings_what_it_took_to_the_others_though_nobody_asks_it_any_more(mortal: Process) -> None:
+    store, other = shared(mortal.server, "p", degrade=True, seconds=0.2), shared(mortal.server, "p")
+    mortal.signal(signal.SIGSTOP)
+    store.take(arrivals(some("1")))
+    store.catch_up()
+    assert says_it_is_degraded(store)
+    mortal.signal(signal.SIGCONT)
+    store._line._not_before = 0.0
+    store.catch_up()
+    assert not says_it_is_degraded(store)
+    assert other.take(arrivals(some("1"))).status.tolist() == [SAME]

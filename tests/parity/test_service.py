@@ -1,111 +1,110 @@
-"""What the service answers is what the batch writes when it has loaded the service's journal: to the bit."""
+"""What the service answers over HTTP is what the batch writes when it has loaded the service's journal: to the bit."""
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable
-from functools import partial
+import os
+import shutil
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
-from app.contracts.lake import ALERTS, SCORES, SILVER
-from app.detection.pack import OF_ACCOUNTS
-from serve.access import INSECURE_LOCAL
-from serve.service import Service
-from serve.settings import settings_of
+from app.contracts.lake import SILVER
+from tests.e2e.test_serve import Server, make_key, server
+from tests.support.in_order import Answer, Clients
 from tests.support.lake import rows
-from tests.support.served import Record, Week, body, load_journal, week
+from tests.support.processes import replicas
+from tests.support.served import Week, as_answered, as_scored, decided_by_writer, load_journal, week
+from tests.support.valkey import valkey
 
-Answer = dict[str, Any]
-Result = TypeVar("Result")
-LATER = 4_000
+LATER, ALONE = 10_000, 4_000
+
+
+@dataclass(frozen=True)
+class Served:
+    """A lake that has loaded the journal, and what the service had answered."""
+
+    lake: Path
+    answers: dict[str, Answer]
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Week, dict[str, Answer]]:
-    """Four thousand payments asked about, some alone and some by the hundred, some again, with a restart midway; then in the lake."""
-    bank = week(tmp_path_factory.mktemp("bank"), 20_000, LATER)
-    answers: dict[str, Answer] = {}
-    half = LATER // 2
-    for part in (bank.later[:half], bank.later[half:]):
-        with_service(bank.lake, partial(_ask, part, answers))
-    load_journal(bank.lake)
-    return bank, answers
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Week:
+    return week(tmp_path_factory.mktemp("bank"), 20_000, LATER)
 
 
-def with_service(lake: Path, work: Callable[[Service], Awaitable[Result]]) -> Result:
-    service = Service(settings_of({"lake": str(lake), "insecure_local": True}))
-    try:
-        return asyncio.run(_awaited(work(service)))
-    finally:
-        service.close()
+@pytest.fixture(scope="module", params=["one replica", "two that share histories"])
+def served(request: pytest.FixtureRequest, bank: Week, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The same ten thousand payments asked about, some again, by several clients; then in the lake."""
+    lake = tmp_path_factory.mktemp("served") / "lake"
+    shutil.copytree(bank.lake, lake)
+    answers = _one_replica(lake, bank) if request.param == "one replica" else _two_replicas(lake, bank)
+    load_journal(lake)
+    yield Served(lake, answers)
 
 
-async def _awaited(work: Awaitable[Result]) -> Result:
-    return await work
+def _one_replica(lake: Path, bank: Week) -> dict[str, Answer]:
+    key = make_key(lake, "parity", "score")
+    with server(lake, key) as running:
+        clients = Clients(running.port, key=key)
+        clients.ask_alone(bank.later[:ALONE])
+        clients.ask_by(100, bank.later[ALONE:])
+    return clients.answers
 
 
-async def score(service: Service, document: bytes) -> Any:
-    return json.loads(await service.score(document, INSECURE_LOCAL, "request"))
+def _two_replicas(lake: Path, bank: Week) -> dict[str, Answer]:
+    """One of them is killed midway; in the end the service starts anew, and gives the same answers."""
+    key = make_key(lake, "parity", "score")
+    with valkey() as store:
+        shared = ("--replicas", "2", "--histories", store.url)
+        with server(lake, key, *shared) as running:
+            clients = Clients(running.port, key=key)
+            killing = threading.Thread(target=_kill_one, args=[running, clients])
+            killing.start()
+            clients.ask_alone(bank.later[:ALONE])
+            killing.join()
+            _wait_for_two(running)
+            clients.ask_by(100, bank.later[ALONE:])
+        with server(lake, key, *shared) as running:
+            again = Clients(running.port, key=key, answers=clients.answers)
+            again.ask_alone(bank.later[-200:])
+            again.ask_by(1_000, bank.later)
+    return clients.answers
 
 
-async def _ask(records: list[Record], answers: dict[str, Answer], service: Service) -> None:
-    alone = len(records) // 2
-    for record in records[:alone]:
-        answer = await score(service, json.dumps(record).encode())
-        answers[answer["transaction_id"]] = answer
-    for begin in range(alone, len(records), 100):
-        part = records[begin : begin + 100]
-        found = (await score(service, body(part)))["transactions"]
-        assert (await score(service, body(part)))["transactions"] == found
-        answers.update({answer["transaction_id"]: answer for answer in found})
-    for record in records[:50]:
-        assert await score(service, json.dumps(record).encode()) == answers[record["transaction_id"]]
+def _kill_one(running: Server, clients: Clients) -> None:
+    while len(clients.answers) < ALONE // 3:
+        time.sleep(0.01)
+    os.kill(min(replicas(running.process.pid)), signal.SIGKILL)
 
 
-def test_scores_bands_and_reasons_are_the_batchs(served: tuple[Week, dict[str, Answer]]) -> None:
-    bank, answers = served
-    written = {row["transaction_id"]: row for row in rows(bank.lake, SCORES)}
-    assert len(answers) == LATER
-    assert len({answer["band"] for answer in answers.values()}) == 3
-    for name, answer in answers.items():
-        row = written[name]
-        assert answer["score"].hex() == row["score"].hex()
-        assert answer["band"] == row["band"]
-        assert answer["model_id"] == row["model_id"]
-        assert [(reason["code"], reason["sentence"]) for reason in answer["reasons"]] == list(
-            zip(row["reasons"], row["sentences"], strict=True)
-        )
+def _wait_for_two(running: Server) -> None:
+    until = time.monotonic() + 120
+    while len(replicas(running.process.pid)) < 2:
+        assert time.monotonic() < until, "the replica did not come back"
+        time.sleep(0.2)
 
 
-def test_scenarios_are_the_batchs(served: tuple[Week, dict[str, Answer]]) -> None:
-    bank, answers = served
-    names = {scenario.name for scenario in OF_ACCOUNTS}
-    raised = {
-        (row["scenario"], row["fired_by"], row["account"], row["sentence"], tuple(row["evidence"]))
-        for row in rows(bank.lake, ALERTS)
-        if row["fired_by"] in answers and row["scenario"] in names
-    }
-    told = {
-        (hit["scenario"], name, hit["account"], hit["sentence"], tuple(hit["evidence"]))
-        for name, answer in answers.items()
-        for hit in answer["scenarios"]
-    }
-    assert raised
-    assert told == raised
+def test_scores_bands_reasons_and_scenarios_are_the_batchs(served: Served) -> None:
+    assert len(served.answers) == LATER
+    told = as_answered(served.answers)
+    assert len({band for _, band, *_ in told.values()}) == 3
+    assert any(scenarios for *_, scenarios in told.values())
+    assert told == as_scored(served.lake, served.answers)
 
 
-def test_nothing_that_the_service_saw_is_missing_from_the_lake(served: tuple[Week, dict[str, Answer]]) -> None:
-    bank, answers = served
-    assert set(answers) <= {row["transaction_id"] for row in rows(bank.lake, SILVER)}
+def test_what_the_service_saw_is_in_the_lake_once(served: Served) -> None:
+    counted = Counter(row["transaction_id"] for row in rows(served.lake, SILVER))
+    assert {name: counted[name] for name in served.answers} == dict.fromkeys(served.answers, 1)
 
 
-def test_a_service_that_starts_anew_gives_the_same_answers(served: tuple[Week, dict[str, Answer]]) -> None:
-    bank, answers = served
-
-    async def again(service: Service) -> list[Answer]:
-        found: list[Answer] = (await score(service, body(bank.later[-200:])))["transactions"]
-        return found
-
-    assert with_service(bank.lake, again) == [answers[record["transaction_id"]] for record in bank.later[-200:]]
+def test_every_answer_is_in_the_journal_and_replicas_gave_a_fair_share_of_them(served: Served) -> None:
+    by_writer = decided_by_writer(served.lake)
+    assert {name for names in by_writer.values() for name in names} == set(served.answers)
+    assert len(by_writer) in (1, 3, 5)  # one alone; two, and one that came for the one that was killed, and two that said it all again
+    most = sorted(map(len, by_writer.values()), reverse=True)
+    if len(most) > 1:
+        assert sum(most[1:]) > LATER / 5

@@ -51,3 +51,24 @@ def resident_bytes(pid: int) -> int:
     """A process's memory."""
     (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")]
     return int(line.split()[1]) * 1024
+
+
+def replicas(command: int) -> set[int]:
+    """The processes that answer for a `leofric serve`: its descendants of that name."""
+    parents, named = {}, set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(process.name)] = int(process.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            if process.joinpath("cmdline").read_bytes().startswith(b"ray::ServeReplica:leofric:payments"):
+                named.add(int(process.name))
+        except OSError:  # gone
+            continue
+    return {pid for pid in named if command in _ancestors(pid, parents)}
+
+
+def _ancestors(pid: int, parents: dict[int, int]) -> set[int]:
+    found = set()
+    while pid in parents:
+        pid = parents[pid]
+        found.add(pid)
+    return found

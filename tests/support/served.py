@@ -1,6 +1,7 @@
 """A bank's week for the service: most of it in the lake, the rest as records that are asked about one by one."""
 
 import json
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.contracts.lake import SILVER
+from app.contracts.lake import ALERTS, SCORES, SILVER
 from app.contracts.landing import NAMES
+from app.detection.pack import OF_ACCOUNTS
 from app.lake.storage import Storage
 from app.settings import Settings
 from pipelines import sample
@@ -17,7 +19,7 @@ from pipelines.executor import InProcess
 from pipelines.progress import Silent
 from pipelines.score import score
 from tests.support.champion import put_into_use
-from tests.support.lake import load, opened
+from tests.support.lake import load, opened, rows
 from tests.support.landing import records, write_csv
 
 Record = dict[str, str]
@@ -82,3 +84,40 @@ def _record(row: dict[str, Any]) -> Record:
     }
     values = {name: changed.get(name, row.get(name)) for name in NAMES}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def as_scored(lake: Path, names: Container[str]) -> dict[str, Any]:
+    """What the batch says of payments, to the bit."""
+    found: dict[str, Any] = {}
+    for row in rows(lake, SCORES):
+        if row["transaction_id"] in names:
+            reasons = list(zip(row["reasons"], row["sentences"], strict=True))
+            found[row["transaction_id"]] = [row["score"].hex(), row["band"], row["model_id"], reasons, set()]
+    scenarios = {scenario.name for scenario in OF_ACCOUNTS}
+    for row in rows(lake, ALERTS):
+        if row["fired_by"] in names and row["scenario"] in scenarios:
+            found[row["fired_by"]][-1].add((row["scenario"], row["account"], row["sentence"], tuple(row["evidence"])))
+    return found
+
+
+def as_answered(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of what the service said."""
+    return {
+        name: [
+            answer["score"].hex(),
+            answer["band"],
+            answer["model_id"],
+            [(reason["code"], reason["sentence"]) for reason in answer["reasons"]],
+            {(hit["scenario"], hit["account"], hit["sentence"], tuple(hit["evidence"])) for hit in answer["scenarios"]},
+        ]
+        for name, answer in answers.items()
+    }
+
+
+def decided_by_writer(lake: Path) -> dict[str, list[str]]:
+    """Which payments each writer of the closed journal has an answer to."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((lake / "journal/decisions").glob("decisions-*.ndjson")):
+        names = [json.loads(line)["transaction_id"] for line in path.read_bytes().splitlines()]
+        found.setdefault(path.stem.split("-")[-2], []).extend(names)
+    return found

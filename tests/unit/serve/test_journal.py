@@ -107,3 +107,14 @@ def test_a_segment_that_the_lake_has_loaded_is_not_read(tmp_path: Path) -> None:
     loaded = {sha256(first.read_bytes()).hexdigest()}
     assert list(journal.payments(loaded)) == [second.read_bytes()]
     journal.close(NOW)
+
+
+def test_what_other_writers_have_decided_is_known_though_their_segments_are_open(tmp_path: Path) -> None:
+    first, second = (Journal(tmp_path, NOW, shared=True) for _ in range(2))
+    first.write_decisions([b'{"transaction_id": "1"}'], NOW)
+    first.close_segment(NOW)
+    first.write_decisions([b'{"transaction_id": "2"}', b'{"transaction_id": "3"}'], NOW)
+    assert [one["transaction_id"] for one in second.decisions(10)] == ["3", "2", "1"]
+    assert [one["transaction_id"] for one in second.decisions(1)] == ["3"]
+    first.close(NOW)
+    second.close(NOW)
