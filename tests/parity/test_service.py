@@ -20,7 +20,7 @@ from tests.support.processes import replicas
 from tests.support.served import Week, as_answered, as_scored, decided_by_writer, load_journal, week
 from tests.support.valkey import valkey
 
-LATER, ALONE = 10_000, 4_000
+LATER, ALONE = 10_000, 2_000
 
 
 @dataclass(frozen=True)
