@@ -12,7 +12,7 @@ from app.features.histories import CONFLICT, NEW, SAME, Histories
 from app.features.outcomes import CLEARED, SUSPICIOUS, UNLABELLED
 from app.features.payments import payments
 from app.features.vector import Vectors
-from tests.support.payments import Payment, arrivals, hub_streams, silver, streams, taken
+from tests.support.payments import DAY, Payment, arrivals, hub_streams, silver, streams, taken
 
 
 def batch(stream: Sequence[Payment]) -> dict[str, Vectors]:
@@ -98,6 +98,22 @@ def test_what_is_looked_up_of_hubs_is_what_a_walk_through_their_payments_tells(s
             for online in (hubs, walks):
                 online.judge(judged.id_high, judged.id_low, labels)
     agree_in_all_that_is_told(hubs, walks, stream)
+
+
+def test_a_late_leg_that_pairs_others_anew_moves_what_was_decided_of_them_in_a_hubs_ledger_too() -> None:
+    """The second leg that is judged stands for another payment when one comes that lies before both."""
+    first, second, late = (Payment(f"T{at}", at, sign * 500, "GBP", "hub", "A") for at, sign in ((5, -1), (9, 1), (3, -1)))
+    asked = [Payment(f"Z{day}", day * DAY + 4, -7, "GBP", "hub", "B") for day in (30, 31)]
+    hubs, walks = Histories(0), Histories()
+    for online in (hubs, walks):
+        judged = arrivals([second])
+        online.take(arrivals([first, second]))
+        online.judge(judged.id_high, judged.id_low, np.array([SUSPICIOUS], np.int8))
+        online.take(arrivals([late]))
+    for payment in asked:
+        looked_up, walked = hubs.take(arrivals([payment])), walks.take(arrivals([payment]))
+        assert looked_up.judged.tobytes() == walked.judged.tobytes()
+        assert walked.judged[0, 0] == 1
 
 
 def test_an_id_that_comes_with_another_content_is_a_conflict_and_changes_nothing() -> None:
