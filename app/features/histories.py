@@ -162,8 +162,8 @@ class Histories:
         """
         mine, own = self._rows, self._stretches.own
         of_itself = mine.stands_for[rows] == rows
-        payer, payee = ((side[rows] != UNKNOWN) & (own[side[rows]] == 1) for side in (mine.payer, mine.payee))
-        return of_itself.tolist(), payer.tolist(), payee.tolist()
+        payer, payee = ([party != UNKNOWN and bool(own[party]) for party in side[rows].tolist()] for side in (mine.payer, mine.payee))
+        return of_itself.tolist(), payer, payee
 
     def around(self, row: int) -> pa.Table:
         """The payments of both accounts of a payment, up to it, as rows of silver: what scenarios look at."""

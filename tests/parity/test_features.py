@@ -147,6 +147,11 @@ def test_a_first_payment_of_unknown_parties_has_every_feature() -> None:
     assert np.isfinite(found).all()
 
 
+def test_a_payment_of_unknown_parties_is_nobodys_even_where_no_account_is_known() -> None:
+    online = Histories()
+    assert online.sides(online.take(arrivals([Payment("1", 0, -100, "GBP", None, None)])).row) == ([True], [False], [False])
+
+
 def many(count: int) -> list[Payment]:
     generator = np.random.default_rng(3)
     accounts = generator.integers(0, 50, (count, 2)).tolist()
