@@ -162,7 +162,10 @@ class Histories:
         """
         mine, own = self._rows, self._stretches.own
         of_itself = mine.stands_for[rows] == rows
-        payer, payee = ((side[rows] != UNKNOWN) & (own[side[rows]] == 1) for side in (mine.payer, mine.payee))
+        payer, payee = (np.zeros(len(rows), dtype=np.bool_) for _ in range(2))
+        for is_own, side in ((payer, mine.payer[rows]), (payee, mine.payee[rows])):
+            known = side != UNKNOWN  # -1 is no place where no party is known at all
+            is_own[known] = own[side[known]] == 1
         return of_itself, payer, payee
 
     def around(self, row: int) -> pa.Table:

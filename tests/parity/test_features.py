@@ -12,7 +12,7 @@ from app.features.histories import CONFLICT, NEW, SAME, Histories
 from app.features.outcomes import CLEARED, SUSPICIOUS, UNLABELLED
 from app.features.payments import payments
 from app.features.vector import Vectors
-from tests.support.payments import Payment, arrivals, hub_streams, silver, streams, taken
+from tests.support.payments import DAY, Payment, arrivals, hub_streams, silver, streams, taken
 
 
 def batch(stream: Sequence[Payment]) -> dict[str, Vectors]:
@@ -100,6 +100,22 @@ def test_what_is_looked_up_of_hubs_is_what_a_walk_through_their_payments_tells(s
     agree_in_all_that_is_told(hubs, walks, stream)
 
 
+def test_a_late_leg_that_pairs_others_anew_moves_what_was_decided_of_them_in_a_hubs_ledger_too() -> None:
+    """The second leg that is judged stands for another payment when one comes that lies before both."""
+    first, second, late = (Payment(f"T{at}", at, sign * 500, "GBP", "hub", "A") for at, sign in ((5, -1), (9, 1), (3, -1)))
+    asked = [Payment(f"Z{day}", day * DAY + 4, -7, "GBP", "hub", "B") for day in (30, 31)]
+    hubs, walks = Histories(0), Histories()
+    for online in (hubs, walks):
+        judged = arrivals([second])
+        online.take(arrivals([first, second]))
+        online.judge(judged.id_high, judged.id_low, np.array([SUSPICIOUS], np.int8))
+        online.take(arrivals([late]))
+    for payment in asked:
+        looked_up, walked = hubs.take(arrivals([payment])), walks.take(arrivals([payment]))
+        assert looked_up.judged.tobytes() == walked.judged.tobytes()
+        assert walked.judged[0, 0] == 1
+
+
 def test_an_id_that_comes_with_another_content_is_a_conflict_and_changes_nothing() -> None:
     online = Histories()
     first, other = Payment("1", 5, -100, "GBP", "A", "B"), Payment("1", 5, -101, "GBP", "A", "B")
@@ -129,6 +145,11 @@ def test_a_first_payment_of_unknown_parties_has_every_feature() -> None:
     found = taken(Histories(), [payment])
     assert found.shape == (1, feature_set.COUNT)
     assert np.isfinite(found).all()
+
+
+def test_a_payment_of_unknown_parties_is_nobodys_even_where_no_account_is_known() -> None:
+    online = Histories()
+    assert online.sides(online.take(arrivals([Payment("1", 0, -100, "GBP", None, None)])).row) == ([True], [False], [False])
 
 
 def many(count: int) -> list[Payment]:

@@ -86,7 +86,15 @@ def hub_streams(most: int = 60) -> st.SearchStrategy[list[Payment]]:
         lambda at, amount, currency, sides: (at, amount, currency, *sides),
         near, st.sampled_from([-500, 500, -500, 500, -7, 100_000]), st.sampled_from(["GBP", "GBP", "GBP", "EUR"]), sides,
     )  # fmt: skip
-    streams = st.lists(payment, max_size=most)
+    alike = st.builds(
+        lambda day, at, amount, sides: (day * DAY + at, amount, "GBP", *sides),
+        st.sampled_from([0, 7, 31]),
+        st.sampled_from([0, 1, HOUR]),
+        st.sampled_from([-500, 500]),
+        st.sampled_from([("hub", "A"), ("A", "hub")]),
+    )
+    all_alike = st.lists(alike, min_size=6, max_size=most)
+    streams = st.one_of(st.lists(payment, max_size=most), all_alike, st.lists(payment | alike, max_size=most))
     return st.one_of(streams, streams.map(lambda values: sorted(values, key=lambda value: value[0]))).flatmap(_named)
 
 
