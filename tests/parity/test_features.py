@@ -149,7 +149,8 @@ def test_a_first_payment_of_unknown_parties_has_every_feature() -> None:
 
 def test_a_payment_of_unknown_parties_is_nobodys_even_where_no_account_is_known() -> None:
     online = Histories()
-    assert online.sides(online.take(arrivals([Payment("1", 0, -100, "GBP", None, None)])).row) == ([True], [False], [False])
+    of_nobody = online.take(arrivals([Payment("1", 0, -100, "GBP", None, None)]))
+    assert [mask.tolist() for mask in online.sides(of_nobody.row)] == [[True], [False], [False]]
 
 
 def many(count: int) -> list[Payment]:
