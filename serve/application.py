@@ -19,7 +19,7 @@ from serve.service import Service, log
 from serve.settings import ServeSettings, settings_of
 
 _SWITCH_SECONDS: Final = 0.0005
-"""A request gives Python's lock away while it waits for the disk; the thread that looks at the lake then keeps it for so long, not for 5 ms."""
+"""A request gives Python's lock away while it waits for the disk: the thread that looks at the lake keeps it for so long, not for 5 ms."""
 _SPARE: Final = 64
 """Serve's own bound lies so much above ours: its answer to what is too much is no problem details, so ours has to come first."""
 _ONGOING_AIMED_AT: Final = 16
