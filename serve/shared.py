@@ -148,15 +148,9 @@ class SharedHistories:
 
     def catch_up(self) -> None:
         """Take in what others have taken since, send what is unsent, and take out of the log what nobody needs, though nobody asks."""
-        try:
-            self._exchange()
-        except StoreLost:
-            if not self._degrade:
-                raise
-            self.degraded = True
-            return
-        self.degraded = False
-        self._log.let_go()
+        self._exchange_if_there()
+        if not self.degraded:
+            self._log.let_go()
 
     def load_from_lake(self, arrivals: Arrivals) -> int:
         """The same for payments that the lake has: the log need not keep them."""
@@ -205,14 +199,18 @@ class SharedHistories:
         new = self._to_send(arrivals)
         if new.silver.num_rows:
             self._keep_unsent(new)
+        self._exchange_if_there(new)
+
+    def _exchange_if_there(self, asked: Arrivals | None = None) -> None:
+        """``_exchange``; if there is no log to exchange with, StoreLost, or ``degraded`` where that is allowed."""
         try:
-            self._exchange(new)
+            self._exchange(asked)
         except StoreLost:
             if not self._degrade:
                 raise
             self.degraded = True
-            return
-        self.degraded = False
+        else:
+            self.degraded = False
 
     def _to_send(self, arrivals: Arrivals) -> Arrivals:
         """Those that are known neither from the lake nor from the log, nor wait to be sent."""
