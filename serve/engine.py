@@ -1,8 +1,8 @@
 """What the service says of records: the batch's functions over a few rows. Knows no HTTP, no Ray, no clock."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Protocol
 
@@ -14,13 +14,12 @@ from app import fingerprints
 from app.columns import Mask
 from app.contracts.reasons import REASONS
 from app.detection import book, pack
-from app.detection.book import Book
-from app.detection.pack import Scenario
+from app.detection.alert import Alert
 from app.detection.sight import Sights
 from app.features import feature_set, timeline
 from app.features.histories import CONFLICT, SAME, Arrivals, Taken, Words
 from app.features.outcomes import Labels
-from app.features.payments import UNKNOWN, Int64s
+from app.features.payments import Int64s
 from app.features.timeline import HORIZON_US
 from app.reference.modulus import WeightTable
 from app.validation import modulus
@@ -264,34 +263,23 @@ class Engine:
         # A second leg completes nothing.
         own = (payer_is_own & of_itself, payee_is_own & of_itself)
         sights = Sights(known.booked_at, known.amount, sterling & of_itself, countries, *own, known.facts)
-        found = pack.possible(sights, self.thresholds_on)
         ids = rows["transaction_id"].to_pylist()
-        return [self._completed(int(histories[at]), ids[at], scenarios) if scenarios else [] for at, scenarios in enumerate(found)]
+        found: dict[str, list[Answer]] = {}
+        for one in pack.possible(sights, self.thresholds_on):
+            around = self.histories.around(histories[one.places], one.scenario.reach_us(one.thresholds))
+            for alert in one.scenario.find(book.opened(around, self.earlier), one.thresholds):
+                found.setdefault(alert.fired_by, []).append(_completed(one.scenario.name, alert))
+        return [found.get(name, []) for name in ids]
 
-    def _completed(self, row: int, transaction_id: str, scenarios: Sequence[Scenario]) -> list[Answer]:
-        opened = book.book(self.histories.around(row))
-        found = pack.find_all(replace(opened, earlier=self._earlier(opened)), self.thresholds_on, scenarios)
-        return [
-            {
-                "scenario": scenario,
-                "reason": alert.reason,
-                "account": alert.account,
-                "sentence": alert.sentence,
-                "evidence": list(alert.evidence),
-            }
-            for scenario, alerts in found.items()
-            for alert in alerts
-            if alert.fired_by == transaction_id
-        ]
 
-    def _earlier(self, opened: Book) -> Int64s:
-        earlier = opened.earlier.copy()
-        if self.earlier:
-            for numbers, names in ((opened.payments.payer, opened.payer), (opened.payments.payee, opened.payee)):
-                for party, name in zip(numbers.tolist(), names.to_pylist(), strict=True):
-                    if party != UNKNOWN:
-                        earlier[party] = self.earlier.get(name, timeline.NEVER)
-        return earlier
+def _completed(scenario: str, alert: Alert) -> Answer:
+    return {
+        "scenario": scenario,
+        "reason": alert.reason,
+        "account": alert.account,
+        "sentence": alert.sentence,
+        "evidence": list(alert.evidence),
+    }
 
 
 def _refused(transaction_id: str | None, reasons: list[Answer]) -> Answer:

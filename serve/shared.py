@@ -19,9 +19,11 @@ import orjson
 import pyarrow as pa
 
 from app.columns import Mask
+from app.features.around import Around
 from app.features.histories import NEW, Arrivals, Histories, Taken, Words
 from app.features.outcomes import Labels
 from app.features.payments import Int64s
+from app.features.timeline import HORIZON_US
 from app.features.trimming import Trimming
 from serve.redis_line import Line, StoreChanged, StoreLost
 
@@ -175,9 +177,9 @@ class SharedHistories:
         """As ``Histories.sides``."""
         return self._own.sides(rows)
 
-    def around(self, row: int) -> pa.Table:
+    def around(self, rows: Int64s, reach_us: int = HORIZON_US) -> Around:
         """As ``Histories.around``."""
-        return self._own.around(row)
+        return self._own.around(rows, reach_us)
 
     def id_of(self, row: int) -> bytes:
         """As ``Histories.id_of``."""

@@ -120,7 +120,7 @@ def rehearse(engine: Engine) -> None:
     for records in (one, two):
         if not all(one.answer is None or one.answer["decision"] == "scored" for one in stage.score(records, lambda _: None)):
             raise AssertionError("what is rehearsed must be scored, or nothing is shown")
-    pack.find_all(book.book(stage.histories.around(0)), engine.thresholds_on, pack.OF_ACCOUNTS)
+    pack.find_all(book.opened(stage.histories.around(np.zeros(1, dtype=np.int64)), {}), engine.thresholds_on, pack.OF_ACCOUNTS)
     stage.histories.trimming(0).finish()
     every = np.zeros(1, dtype=np.uint64)
     stage.judge(every, every, np.zeros(1, dtype=np.int8))

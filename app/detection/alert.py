@@ -20,8 +20,12 @@ class Alert:
 
 
 def alerts(book: Book, side: Side, places: Int64s, begins: Int64s) -> Iterator[tuple[int, "Alert"]]:
-    """An alert without its reason for each of these places, whose window begins at ``begins[place]``; its sentence is the window's span."""
-    for place in places.tolist():
+    """An alert without its reason for each of these places, whose window begins at ``begins[place]``; its sentence is the window's span.
+
+    Only of the payments that the book is asked about.
+    """
+    wanted = places if book.asked is None else places[book.asked[side.rows[places]]]
+    for place in wanted.tolist():
         rows = side.rows[begins[place] : place + 1]
         evidence = tuple(book.transaction_id[row].as_py() for row in rows.tolist())
         span = f"from {instant(int(side.booked_at[begins[place]]))} to {instant(int(side.booked_at[place]))}"

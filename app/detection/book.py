@@ -1,5 +1,6 @@
 """What scenarios look at: payments in order, each party's as it pays and as it is paid, and exact sliding windows over them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.features import payments as payments_of_features
+from app.features.around import Around
 from app.features.payments import UNKNOWN, Int32s, Int64s, Payments, payments
 from app.features.timeline import NEVER
 from app.jit import kernel
@@ -35,6 +37,7 @@ class Book:
     sterling: Mask
     own: Mask  # of each party: it is an account of this bank, for payments were booked on it
     earlier: Int64s  # of each party: when it last paid or was paid before the book begins (µs since 1970), or NEVER, as far as is known
+    asked: Mask | None = None  # the payments of which alerts are wanted; None: of all
 
 
 def book(silver: pa.Table) -> Book:
@@ -48,6 +51,22 @@ def book(silver: pa.Table) -> Book:
     own[booked[booked != UNKNOWN]] = True
     sterling = pc.equal(currency, "GBP").to_numpy(zero_copy_only=False)
     return Book(ordered, order, transaction_id, payer, payee, country, sterling, own, np.full(ordered.parties, NEVER))
+
+
+def opened(around: Around, earlier: Mapping[str, int]) -> Book:
+    """The book of the payments around some, which tells of those alone.
+
+    ``earlier`` has when accounts last paid or were paid before all of them (µs since 1970), where that is known.
+    """
+    of = around.payments
+    accounts = pc.utf8_slice_codeunits(around.parties, 0, -4)
+    payer, payee = (accounts.take(pa.array(side, mask=side == UNKNOWN)) for side in (of.payer, of.payee))
+    in_sterling = np.append(pc.ends_with(around.parties, " GBP").to_numpy(zero_copy_only=False), False)  # no party: the last
+    sterling = in_sterling[of.payer] | in_sterling[of.payee]
+    before = np.full(of.parties, NEVER)
+    if earlier:
+        before[:] = [earlier.get(account, NEVER) for account in accounts.to_pylist()]
+    return Book(of, np.arange(len(of)), around.transaction_id, payer, payee, around.country, sterling, around.own, before, around.asked)
 
 
 @dataclass(frozen=True)
@@ -85,10 +104,13 @@ class Side:
         _before((self.party, later.party), (self.rows, later.rows), (self.booked_at, later.booked_at), window_us, begins, ends)
         return begins, ends
 
-    def crossings(self, fires: Mask) -> Int64s:
-        """The places where a condition becomes true: it was not at the party's payment before. One alert a burst, not one a payment."""
+    def crossings(self, fires: Mask, begins: Int64s) -> Int64s:
+        """The places where a condition becomes true: it was not at the payment before, if that is in the window, from ``begins`` on.
+
+        One alert a burst, not one a payment; what the window has forgotten is another burst.
+        """
         before = np.zeros(len(fires), dtype=np.bool_)
-        before[1:] = fires[:-1] & (self.party[1:] == self.party[:-1])
+        before[1:] = fires[:-1] & (begins[1:] < np.arange(1, len(fires)))
         return np.flatnonzero(fires & ~before)
 
 

@@ -55,5 +55,5 @@ def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
             sentence=f"{pounds(int(sums[place]))} came to or left the account {alert.sentence},"
             f" after {silent[begins[place]] // (86_400 * SECOND_US)} days without a payment.",
         )
-        for place, alert in alerts(book, seen, seen.crossings(awake & (sums >= thresholds["least_sum"])), begins)
+        for place, alert in alerts(book, seen, seen.crossings(awake & (sums >= thresholds["least_sum"]), begins), begins)
     ]

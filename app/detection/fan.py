@@ -39,5 +39,5 @@ def _find(book: Book, thresholds: Mapping[str, int], reason: str, what: str, *, 
     others = seen.others(begins)
     return [
         replace(alert, reason=reason, sentence=f"{others[place]} {what} {alert.sentence}.")
-        for place, alert in alerts(book, seen, seen.crossings(others >= thresholds["parties"]), begins)
+        for place, alert in alerts(book, seen, seen.crossings(others >= thresholds["parties"], begins), begins)
     ]

@@ -58,7 +58,7 @@ def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
             sentence=f"{pounds(int(sums[place]))} passed between the account and {names[which[place]]}, a high-risk country,"
             f" {alert.sentence}; nothing had in the {thresholds['new_for'] // 86_400} days before.",
         )
-        for place, alert in alerts(book, seen, replace(seen, party=of_country).crossings(fires), begins)
+        for place, alert in alerts(book, seen, seen.crossings(fires, begins), begins)
     ]
 
 

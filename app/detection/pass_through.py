@@ -17,7 +17,14 @@ NAME: Final = "pass_through"
 
 def possible(sights: Sights, thresholds: Mapping[str, int]) -> Mask:
     """Which payments could complete it."""
-    return sights.payer_is_own & sights.sterling & (sights.received_sum(thresholds["window"]) >= thresholds["least_sum"])
+    window = thresholds["window"]
+    came, left = sights.received_sum(window), sights.sent_sum(window) + sights.amount
+    enough = came >= thresholds["least_sum"]
+    if sights.sums_are_exact(window):
+        share = np.floor_divide(left * 100, np.maximum(came, 1))
+        enough &= (share >= thresholds["least_share"]) & (share <= thresholds["most_share"])
+    completes: Mask = enough & sights.payer_is_own & sights.sterling
+    return completes
 
 
 def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
@@ -42,5 +49,5 @@ def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
             f" {thresholds['window'] // 3600} hours before: {share[place]} %.",
             evidence=tuple(book.transaction_id[row].as_py() for row in into.rows[from_[place] : to[place]].tolist()) + alert.evidence,
         )
-        for place, alert in alerts(book, out, out.crossings(fires), begins)
+        for place, alert in alerts(book, out, out.crossings(fires, begins), begins)
     ]

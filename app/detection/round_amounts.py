@@ -39,5 +39,5 @@ def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
             sentence=f"{counts[place]} payments, each a multiple of {pounds(thresholds['multiple'])}, left the account {alert.sentence}:"
             f" {pounds(int(sums[place]))} together.",
         )
-        for place, alert in alerts(book, out, out.crossings(counts >= thresholds["payments"]), begins)
+        for place, alert in alerts(book, out, out.crossings(counts >= thresholds["payments"], begins), begins)
     ]

@@ -66,6 +66,10 @@ class Sights:
         """At most so much has come to the payer."""
         return self._within(seconds, _IN_SUMS)
 
+    def sums_are_exact(self, seconds: int) -> bool:
+        """Whether ``sent_sum`` and ``received_sum`` give what it was, and not only what it was at most."""
+        return all(seconds in dict(known) for known in (_OUT_SUMS, _IN_SUMS))
+
     def payees(self, seconds: int) -> Int64s:
         """At most so many others has the payer paid."""
         return self._within(seconds, _PAYEES)

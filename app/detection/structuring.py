@@ -38,5 +38,5 @@ def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
             sentence=f"{counts[place]} payments, each below {pounds(line)} by at most {100 - thresholds['least_share']} %,"
             f" came to the account {alert.sentence}: {pounds(int(sums[place]))} together.",
         )
-        for place, alert in alerts(book, into, into.crossings(counts >= thresholds["payments"]), begins)
+        for place, alert in alerts(book, into, into.crossings(counts >= thresholds["payments"], begins), begins)
     ]

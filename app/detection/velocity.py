@@ -29,7 +29,7 @@ def find(book: Book, thresholds: Mapping[str, int]) -> list[Alert]:
     counts, sums = np.arange(len(begins)) - begins + 1, out.sums(begins)
     many, much = counts > thresholds["payments"], (sums > thresholds["sum"]) & book.sterling[out.rows]
     found = []
-    for place, alert in alerts(book, out, out.crossings(many | much), begins):
+    for place, alert in alerts(book, out, out.crossings(many | much, begins), begins):
         what = f"{counts[place]} payment{'s' if counts[place] > 1 else ''}" + (
             f" and {pounds(int(sums[place]))}" if book.sterling[out.rows[place]] else ""
         )

@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from app.columns import Mask, from_arrow
 from app.features import by_id, hubs, outcomes, taking, timeline
+from app.features.around import Around, near, numbered_anew
 from app.features.outcomes import UNLABELLED, Labels
-from app.features.payments import UNKNOWN, Int32s, Int64s, entries_of, in_order, legs, numbered, party
-from app.features.stretches import NOBODY, TYPES, Bytes, Rows, Stretches, Words, longer, longest, new_scratch, reserve
+from app.features.payments import UNKNOWN, Int32s, Int64s, Payments, entries_of, in_order, legs, numbered, party
+from app.features.stretches import NOBODY, TYPES, Bytes, Rows, Stretches, Words, longer, longest, new_scratch, reserve, texts_of
 from app.features.taking import CONFLICT, NEW, SAME
-from app.features.timeline import UNASKED
+from app.features.timeline import HORIZON_US, UNASKED
 
 __all__ = ["CONFLICT", "NEW", "SAME", "Arrivals", "Histories", "Taken", "Words"]
 
@@ -168,20 +169,19 @@ class Histories:
             is_own[known] = own[side[known]] == 1
         return of_itself, payer, payee
 
-    def around(self, row: int) -> pa.Table:
-        """The payments of both accounts of a payment, up to it, as rows of silver: what scenarios look at."""
-        mine, found = self._rows, []
-        for side in (mine.payer[row], mine.payee[row]):
-            if side != UNKNOWN:
-                begin = self._stretches.at[side]
-                stretch = self._pool[begin : begin + self._stretches.size[side]]
-                found.append(stretch[mine.booked_at[stretch] <= mine.booked_at[row]])
-        rows = np.unique(np.concatenate([np.array([row]), *found]))
-        me = (int(mine.booked_at[row]), self.id_of(row))
-        kept = rows.tolist()
-        if (mine.booked_at[rows] == me[0]).sum() > 1:
-            kept = [other for other in kept if (int(mine.booked_at[other]), self.id_of(other)) <= me]
-        return self._silver(np.array(kept, dtype=np.int64))
+    def around(self, rows: Int64s, reach_us: int = HORIZON_US) -> Around:
+        """These payments, and those of their accounts that were booked at most so long before: what scenarios look at."""
+        mine = self._rows
+        found = near(rows, reach_us, mine, self._pool, self._stretches)
+        places = (mine.id_begin, mine.id_end)
+        found = found[in_order(mine.booked_at[found], lambda at: texts_of(found[at], places, self._ids))]
+        payer, payee, used = numbered_anew(mine.payer[found], mine.payee[found])
+        stands_for = np.where(mine.stands_for[found] == found, np.arange(len(found)), UNKNOWN)
+        payments = Payments(mine.booked_at[found], mine.amount[found], payer, payee, stands_for, len(used))
+        parties = pa.array([self._names[party] for party in used.tolist()], pa.string())
+        country = pa.array(list(self._countries), pa.string()).take(pa.array(mine.country[found]))
+        own = self._stretches.own[used] == 1
+        return Around(payments, parties, own, texts_of(found, places, self._ids), country, np.isin(found, rows))
 
     def id_of(self, row: int) -> bytes:
         """A payment's transaction_id."""

@@ -4,7 +4,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from app.columns import Text, to_arrow
 from app.features import timeline
 from app.features.outcomes import Labels
 from app.features.payments import UNKNOWN, Int32s, Int64s
@@ -176,3 +178,26 @@ def comes_last(row: int, rows: Rows, ids: Bytes, pool: Int64s, stretches: Stretc
         if side != UNKNOWN and stretches.size[side] and not precedes(pool[stretches.at[side] + stretches.size[side] - 1], row, rows, ids):
             return False
     return True
+
+
+def gathered(rows: Int64s, places: tuple[Int64s, Int64s], ids: Bytes) -> tuple[Bytes, Int64s]:
+    """Some rows' ids next to each other, and where each begins."""
+    begin, end = (place[rows] for place in places)
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(end - begin, out=offsets[1:])
+    texts = np.zeros(int(offsets[-1]), dtype=np.uint8)
+    _gather(begin, ids, offsets, texts)
+    return texts, offsets
+
+
+def texts_of(rows: Int64s, places: tuple[Int64s, Int64s], ids: Bytes) -> pa.StringArray:
+    """The same as an array."""
+    texts, offsets = gathered(rows, places, ids)
+    return to_arrow(Text(texts, offsets.astype(np.int32)))
+
+
+@kernel
+def _gather(begin: Int64s, ids: Bytes, offsets: Int64s, texts: Bytes) -> None:
+    for i in range(begin.size):
+        for byte in range(offsets[i + 1] - offsets[i]):
+            texts[offsets[i] + byte] = ids[begin[i] + byte]

@@ -3,13 +3,11 @@
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 
-from app.columns import Text, to_arrow
+from app.features.around import numbered_anew
 from app.features.histories import Histories, Sorted
-from app.features.payments import DAY_US, UNKNOWN, Int32s, Int64s, in_order
-from app.features.stretches import Bytes
-from app.jit import kernel
+from app.features.payments import DAY_US, UNKNOWN, in_order
+from app.features.stretches import gathered, texts_of
 
 _PART: Final = 2_000
 _FEW: Final = 200
@@ -35,12 +33,12 @@ class Trimming:
         self._account = np.where(rows.signed[: self._upto] < 0, rows.payer[: self._upto], rows.payee[: self._upto])
         kept = np.flatnonzero(booked_at >= self.before_us)
         self.dropped = self._upto - len(kept)
-        kept = kept[in_order(booked_at[kept], lambda places: _texts(kept[places], (rows.id_begin, rows.id_end), ids))]
+        kept = kept[in_order(booked_at[kept], lambda places: texts_of(kept[places], (rows.id_begin, rows.id_end), ids))]
         self._made = Histories(of._hub)
         self._made._countries = dict(of._countries)
-        payer, payee, used = _numbered(rows.payer[kept], rows.payee[kept], len(self._names))
+        payer, payee, used = numbered_anew(rows.payer[kept], rows.payee[kept])
         self._made._name([self._names[party] for party in used.tolist()])
-        texts, offsets = _gathered(kept, (rows.id_begin, rows.id_end), ids)
+        texts, offsets = gathered(kept, (rows.id_begin, rows.id_end), ids)
         words = (rows.high[kept], rows.low[kept], rows.content[kept])
         self._made._fill(Sorted(booked_at[kept], rows.signed[kept], payer, payee, rows.country[kept], *words, texts, offsets))
         judged = of._labelled
@@ -74,35 +72,3 @@ class Trimming:
             end = min(self._of.count, self._upto + _PART)
             self._made.take(self._of.arrivals(np.arange(self._upto, end)), tell=False)
             self._upto = end
-
-
-def _numbered(payer: Int32s, payee: Int32s, parties: int) -> tuple[Int32s, Int32s, Int64s]:
-    """The sides by new numbers of the parties that there are among them, and these parties' old ones."""
-    used = np.zeros(parties + 1, dtype=np.bool_)  # the last one is UNKNOWN
-    used[payer] = used[payee] = True
-    used[UNKNOWN] = False
-    number = (np.cumsum(used) - 1).astype(np.int32)
-    number[UNKNOWN] = UNKNOWN
-    return number[payer], number[payee], np.flatnonzero(used)
-
-
-def _gathered(rows: Int64s, places: tuple[Int64s, Int64s], ids: Bytes) -> tuple[Bytes, Int64s]:
-    """Some rows' ids next to each other, and where each begins."""
-    begin, end = (place[rows] for place in places)
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum(end - begin, out=offsets[1:])
-    texts = np.zeros(int(offsets[-1]), dtype=np.uint8)
-    _gather(begin, ids, offsets, texts)
-    return texts, offsets
-
-
-def _texts(rows: Int64s, places: tuple[Int64s, Int64s], ids: Bytes) -> pa.StringArray:
-    texts, offsets = _gathered(rows, places, ids)
-    return to_arrow(Text(texts, offsets.astype(np.int32)))
-
-
-@kernel
-def _gather(begin: Int64s, ids: Bytes, offsets: Int64s, texts: Bytes) -> None:
-    for i in range(begin.size):
-        for byte in range(offsets[i + 1] - offsets[i]):
-            texts[offsets[i] + byte] = ids[begin[i] + byte]

@@ -135,8 +135,12 @@ def test_the_payments_around_one_are_those_of_its_accounts_up_to_it() -> None:
         Payment("6", 5, -6, "GBP", "A", "B"),
     ]
     rows = online.take(arrivals(stream)).row
-    found = online.around(int(rows[4]))
-    assert found.equals(silver([stream[0], stream[1], stream[3], stream[4]]))
+    assert online.around(rows[4:5]).transaction_id.to_pylist() == ["1", "2", "4", "5", "6"]
+    assert online.around(rows[4:5], 2).transaction_id.to_pylist() == ["4", "5", "6"]
+    several = online.around(rows[[0, 3]], 1)
+    assert several.transaction_id.to_pylist() == ["1", "2", "4"]
+    assert several.asked.tolist() == [True, False, True]
+    assert several.parties.take(several.payments.payer).to_pylist() == ["A GBP", "C GBP", "C GBP"]
     assert [mask.tolist() for mask in online.sides(rows[4:5])] == [[True], [True], [True]]
 
 

@@ -139,6 +139,13 @@ def test_too_little_too_small_too_much_too_late_or_not_in_pounds_is_no_pass_thro
     assert passing(came, left, every, currency) == []
 
 
+def test_an_account_that_passes_on_again_after_its_window_is_empty_is_told_of_again() -> None:
+    days = [0, HOUR, 3 * DAY, 3 * DAY + HOUR]
+    stream = [Payment(f"{n}", at, 400_000 - 800_000 * (n % 2), "GBP", *("BA" if n % 2 == 0 else "AC")) for n, at in enumerate(days)]
+    fired = pass_through.find(book(silver(stream)), in_force("pass_through", TODAY))
+    assert [alert.evidence for alert in fired] == [("0", "1"), ("2", "3")]
+
+
 def test_what_left_before_it_came_is_no_pass_through() -> None:
     stream = [Payment("out", 0, -400_000, "GBP", "A", "C"), Payment("in", 1, 400_000, "GBP", "B", "A")]
     assert pass_through.find(book(silver(stream)), in_force("pass_through", TODAY)) == []
