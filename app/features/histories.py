@@ -16,7 +16,7 @@ from app.features import by_id, hubs, outcomes, taking, timeline
 from app.features.around import Around, near, numbered_anew
 from app.features.outcomes import UNLABELLED, Labels
 from app.features.payments import UNKNOWN, Int32s, Int64s, Payments, entries_of, in_order, legs, numbered, party
-from app.features.stretches import NOBODY, TYPES, Bytes, Rows, Stretches, Words, longer, longest, new_scratch, reserve, texts_of
+from app.features.stretches import NOBODY, Bytes, Stretches, Words, longer, longest, more_rows, new_rows, new_scratch, reserve, texts_of
 from app.features.taking import CONFLICT, NEW, SAME
 from app.features.timeline import HORIZON_US, UNASKED
 
@@ -71,7 +71,7 @@ class Histories:
         """With a ledger for each account that has more than ``hub`` payments."""
         self.count = 0
         self._hub = hub
-        self._rows = Rows(*(np.zeros(0, dtype=kind) for kind in TYPES))
+        self._rows = new_rows(0)
         self._ids: Bytes = np.zeros(0, dtype=np.uint8)
         self._id_bytes = 0
         self._pool, self._pooled = np.zeros(0, dtype=np.int64), 0
@@ -240,7 +240,7 @@ class Histories:
         """Let every array be long enough for so many payments more, of these parties."""
         needed = self.count + rows
         if needed > len(self._rows.booked_at):
-            self._rows = Rows(*(longer(column, needed) for column in self._rows))
+            self._rows = more_rows(self._rows, needed)
             self._rows.asked[:] = UNASKED
         if self._id_bytes + id_bytes > len(self._ids):
             self._ids = longer(self._ids, self._id_bytes + id_bytes)
@@ -310,7 +310,7 @@ class Histories:
     def _fill(self, given: Sorted) -> None:
         """Lay out the first payments, with room for a quarter more."""
         count = len(given.booked_at)
-        mine = Rows(*(np.zeros(count + count // 4, dtype=kind) for kind in TYPES))
+        mine = new_rows(count + count // 4)
         for name in ("booked_at", "signed", "payer", "payee", "country", "high", "low", "content"):
             getattr(mine, name)[:count] = getattr(given, name)
         mine.amount[:count] = np.abs(given.signed)

@@ -19,7 +19,11 @@ Words = npt.NDArray[np.uint64]
 
 
 class Rows(NamedTuple):
-    """Columns of all payments; what lies behind the last one means nothing yet."""
+    """Columns of all payments; what lies behind the last one means nothing yet.
+
+    A payment's values lie next to each other (``new_rows``): a party's payments lie far apart, and each look at one waits for memory, once
+    and not once a column.
+    """
 
     booked_at: Int64s
     amount: Int64s  # not negative
@@ -39,7 +43,33 @@ class Rows(NamedTuple):
     asked: Int64s  # for the kernels: all UNASKED
 
 
-TYPES: Final = (*("<i8",) * 4, "<i4", "<i4", "<i8", "<i4", "i1", "i1", "<u8", "<u8", "<u8", "<i8", "<i8", "<i8")
+_LINE: Final = 64
+"""How many bytes memory gives at a time."""
+_LOOKED_AT: Final = {
+    "booked_at": "<i8", "amount": "<i8", "log": "<i8", "stands_for": "<i8", "asked": "<i8", "payer": "<i4", "payee": "<i4", "judged": "i1",
+    "label": "i1",
+}  # fmt: skip
+"""What a walk through a party's payments reads of each: all in one line."""
+_REST: Final = {"signed": "<i8", "high": "<u8", "low": "<u8", "content": "<u8", "id_begin": "<i8", "id_end": "<i8", "country": "<i4"}
+_PAYMENT: Final = np.dtype([("looked_at", [*_LOOKED_AT.items()]), ("_", "V14"), ("rest", [*_REST.items()]), ("__", "V12")])
+"""Two lines."""
+
+
+def new_rows(count: int) -> Rows:
+    """Columns for so many payments, all 0."""
+    memory = np.zeros((count + 1) * _PAYMENT.itemsize, dtype=np.uint8)
+    begin = -memory.ctypes.data % _LINE
+    payments = memory[begin : begin + count * _PAYMENT.itemsize].view(_PAYMENT)
+    columns = {name: payments[part][name] for part, names in (("looked_at", _LOOKED_AT), ("rest", _REST)) for name in names}
+    return Rows(**columns)
+
+
+def more_rows(rows: Rows, least: int) -> Rows:
+    """The same payments with room for twice as many as there are to be."""
+    out = new_rows(max(2 * least, 1024))
+    for name in Rows._fields:
+        getattr(out, name)[: len(rows.booked_at)] = getattr(rows, name)
+    return out
 
 
 class Stretches(NamedTuple):

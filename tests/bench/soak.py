@@ -30,7 +30,8 @@ _K6 = shutil.which("k6", path=f"{Path(sys.executable).parent}{os.pathsep}{os.env
 _CONCURRENCY, _SHARE = 32, 0.7
 _STEP_SECONDS = 20
 _APART = 1_000_000
-"""So many seconds later than the last rate's payments are the next one's: as in life, few come late."""
+_DAYS_APART = 5
+"""So much later than the last rate's payments are the next one's: as in life, few come late. Each lies as close as in the lake's month."""
 _SCRIPT = """
 import http from 'k6/http';
 import exec from 'k6/execution';
@@ -39,11 +40,10 @@ export const options = {
   summaryTrendStats: ['avg', 'p(50)', 'p(95)', 'p(99)', 'max'],
   scenarios: { load: LOAD },
 };
-const at = 1780272000;
 export default function () {
-  const n = FIRST + exec.scenario.iterationInTest;
+  const i = exec.scenario.iterationInTest, n = FIRST + i;
   const body = JSON.stringify({
-    transaction_id: `RUN-${n}`, timestamp: new Date((at + n) * 1000).toISOString().slice(0, 19) + 'Z',
+    transaction_id: `RUN-${n}`, timestamp: new Date((BEGIN + 9 * i) * 1000).toISOString().slice(0, 19) + 'Z',
     sort_code: '070246', account_number: String(10000000 + (n * 7919) % 10000),
     counterparty_sort_code: '070246', counterparty_account: String(10000000 + (n * 104729 + 1) % 10000),
     amount: `-${n % 900 + 1}.${String(n % 100).padStart(2, '0')}`, currency: 'GBP', channel: 'FPS', country: 'GB', description: 'RENT' });
@@ -82,7 +82,8 @@ def hold(port: int, rate: int, seconds: int, folder: Path, run: int) -> Held:
 def _loaded(port: int, load: Mapping[str, object], seconds: int, folder: Path, run: int) -> Held:
     script, points, summary = (folder / f"{run}.{kind}" for kind in ("js", "csv", "json"))
     text = _SCRIPT.replace("LOAD", json.dumps({**load, "duration": f"{seconds}s"})).replace("ADDRESS", f"http://127.0.0.1:{port}")
-    script.write_text(text.replace("RUN", f"S{run}").replace("FIRST", str(run * _APART)))
+    begin = 1_780_272_000 + run * _DAYS_APART * 86_400
+    script.write_text(text.replace("RUN", f"S{run}").replace("FIRST", str(run * _APART)).replace("BEGIN", str(begin)))
     outputs: list[str | Path] = ["--summary-export", summary, "--out", f"csv={points}"]
     words: list[str | Path] = [_K6, "run", "--quiet", "--no-usage-report", "--no-color", *outputs, script]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
