@@ -110,7 +110,7 @@ RULES = (
         7,
         Clock.AUDIT_CONCLUDED,
         Ending.MAY_ERASE,
-        "Sarbanes-Oxley Act 2002, section 802, and 17 CFR",
+        "Sarbanes-Oxley Act 2002, section 802",
         "17 CFR 210.2-06",
         "Records relevant to the audit of an SEC registrant's accounts are kept by its auditor for seven years after the audit was "
         "concluded; Leofric keeps its certificates as long, so that an auditor finds them.",
