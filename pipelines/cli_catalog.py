@@ -2,14 +2,16 @@
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipelines.cli_common import JsonOption, console_for_results, print_json, reports_errors
+from pipelines.cli_common import JsonOption, StorageOption, console_for_results, lake_at, print_json, reports_errors
 
 catalog = typer.Typer(help="The catalogue of tables and columns: meaning, class, owner, retention.", no_args_is_help=True)
 
+FolderArgument = Annotated[Path, typer.Argument(help="The folder to write into; files of the same names are replaced.")]
 _LISTED = ("table", "columns", "most_sensitive", "owner", "retention", "meaning")
 _SHOWN = ("column", "type", "unit", "null", "class", "example", "meaning")
 _WHO = ("owner", "retention")
@@ -78,3 +80,46 @@ def print_dictionary() -> None:
     from pipelines.catalog import dictionary
 
     sys.stdout.write(dictionary())
+
+
+@catalog.command("docs")
+@reports_errors
+def docs(
+    folder: FolderArgument,
+    lake: Annotated[
+        str | None, typer.Option(help="A lake whose rows, quality and masked samples are shown; else the contracts only.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=0, max=1000, help="How many rows of each table to show.")] = 10,
+    storage_option: StorageOption = None,
+) -> None:
+    """Write data docs: a page a table with its contract, quality over time, and a sample masked by class."""
+    from pipelines.catalog import write_files
+    from pipelines.data_docs import pages
+
+    made = pages(lake_at(lake, storage_option) if lake else None, rows)
+    write_files(folder, made)
+    typer.echo(f"{len(made)} pages in {folder}; begin with {folder / 'index.html'}")
+
+
+@catalog.command("odcs")
+@reports_errors
+def odcs(folder: FolderArgument) -> None:
+    """Write the contracts in the Open Data Contract Standard: NAME.odcs.yaml, one a table."""
+    from importlib.metadata import version
+
+    from pipelines import odcs as standard
+    from pipelines.catalog import CONTRACTS, write_files
+
+    write_files(folder, {f"{contract.name}.odcs.yaml": standard.text(contract, version("leofric")) for contract in CONTRACTS})
+    typer.echo(f"{len(CONTRACTS)} contracts in {folder}")
+
+
+@catalog.command("expectations")
+@reports_errors
+def expectations(folder: FolderArgument) -> None:
+    """Write the contracts as suites of Great Expectations: NAME.json, one a table."""
+    from pipelines import expectations as suites
+    from pipelines.catalog import CONTRACTS, write_files
+
+    write_files(folder, {f"{contract.name}.json": suites.text(contract) for contract in CONTRACTS})
+    typer.echo(f"{len(CONTRACTS)} suites in {folder}")
