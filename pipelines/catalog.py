@@ -201,7 +201,10 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             unfinished = folder / f".{name}.part"
-            unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(folder / name)
+            try:
+                unfinished.write_text(text, encoding="utf-8")
+                unfinished.replace(folder / name)
+            finally:
+                unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}; name a folder that can") from None

@@ -103,3 +103,11 @@ def test_files_that_cannot_be_written_are_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(UsageError, match="taken cannot be written: .*; name a folder that can"):
         catalog.write_files(tmp_path / "taken", {"a.txt": "a"})
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_half_written(tmp_path: Path) -> None:
+    (tmp_path / "b.txt").mkdir()
+    with pytest.raises(UsageError, match="cannot be written"):
+        catalog.write_files(tmp_path, {"a.txt": "a", "b.txt": "b"})
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", "b.txt"}
+    assert (tmp_path / "a.txt").read_text() == "a"
