@@ -57,6 +57,7 @@ class Page:
     made_from: Sequence[str] = ()
     goes_into: Sequence[str] = ()
     state: State | None = None
+    missing: bool = False
     sample: Sequence[Sequence[str | None]] | None = None
     plots: Sequence[_Plot] = field(default_factory=list)
     quality: Sequence[_Plot] = field(default_factory=list)
@@ -100,6 +101,7 @@ def _add_state(page: Page, contract: TableContract, lake: Lake, version: int | N
     try:
         table = lake.table(contract, version)
     except LakeNotFound:  # an older version of Leofric made this lake
+        page.missing = True
         return
     actions = pa.table(table.get_add_actions(flatten=True))
     rows, size = delta.rows_and_bytes(table)
