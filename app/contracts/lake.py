@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from app.contracts import landing
-from app.contracts.table import Classification, Column, TableContract
+from app.contracts.table import Classification, Column, Owner, TableContract
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 _INTERNAL = Classification.INTERNAL
@@ -19,7 +19,7 @@ _CHECK = "valid|not_checked"
 _SOURCE = (
     Column("source_uri", pa.string(), "where the record's file was", _INTERNAL),
     Column("source_sha256", pa.string(), "SHA-256 of the file's bytes, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
-    Column("record_number", pa.int64(), "position in the file; its first record is 1", _INTERNAL, least=1),
+    Column("record_number", pa.int64(), "position in the file; its first record is 1", _INTERNAL, "position", least=1),
     Column("run_id", pa.string(), "the run that wrote the row", _INTERNAL),
     Column("ingested_at", _INSTANT, "when that run began", _INTERNAL),
 )
@@ -74,6 +74,8 @@ BRONZE = TableContract(
     tuple(Column(c.name, c.type, c.meaning, c.classification, nullable=True) for c in landing.COLUMNS) + _SOURCE + (_INGEST_DATE,),
     partition_by=("ingest_date",),
     append_only=True,
+    owner=Owner.PAYMENTS,
+    retention="payments_of_customers",
 )
 # What the modulus check said; "invalid" is not in silver.
 CHECKS = (
@@ -86,13 +88,21 @@ SILVER = TableContract(
     "accepted transactions, typed and canonical; one row a transaction_id",
     TYPED + CHECKS + _SOURCE,
     partition_by=("booking_date",),
+    owner=Owner.PAYMENTS,
+    retention="payments_of_customers",
 )
 QUARANTINE = TableContract(
     "quarantine/transactions",
     "records that were not accepted, with every reason",
     (
         Column("raw_record", pa.binary(), "the record's bytes without the line end (a Parquet row: its values as JSON)", _PERSONAL),
-        Column("reasons", pa.list_(pa.field("element", pa.string())), "every reason code that applies", _INTERNAL),
+        Column(
+            "reasons",
+            pa.list_(pa.field("element", pa.string())),
+            "every reason code that applies",
+            _INTERNAL,
+            example=("timestamp_no_zone",),
+        ),
         Column("status", pa.string(), "open, until somebody decides", _INTERNAL),
         Column("transaction_id", pa.string(), "as it came, where the record could be read", _CONFIDENTIAL, nullable=True),
         *_READ_AMOUNT,
@@ -100,6 +110,8 @@ QUARANTINE = TableContract(
         _INGEST_DATE,
     ),
     partition_by=("ingest_date",),
+    owner=Owner.PAYMENTS,
+    retention="payments_of_customers",
 )
 DUPLICATES = TableContract(
     "control/duplicates",
@@ -113,20 +125,24 @@ DUPLICATES = TableContract(
     ),
     partition_by=("ingest_date",),
     append_only=True,
+    owner=Owner.PAYMENTS,
+    retention="payments_of_customers",
 )
 RUNS = TableContract(
     "control/runs",
     "one row a run: its certificate, chained to the one before",
     (
-        Column("sequence", pa.int64(), "1 for the lake's first run, then one more each", _INTERNAL, least=1),
+        Column("sequence", pa.int64(), "1 for the lake's first run, then one more each", _INTERNAL, "number of a run", least=1),
         Column("run_id", pa.string(), "the run", _INTERNAL),
-        Column("status", pa.string(), "succeeded or failed", _INTERNAL),
+        Column("status", pa.string(), "succeeded or failed", _INTERNAL, example="succeeded"),
         Column("started_at", _INSTANT, "when the run began", _INTERNAL),
         Column("certificate", pa.string(), "the certificate as canonical JSON", _CONFIDENTIAL),
         Column("previous_hash", pa.string(), "hash of the certificate before; 64 zeros for the first", _INTERNAL, pattern="[0-9a-f]{64}"),
         Column("hash", pa.string(), "SHA-256 of previous_hash and certificate, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
     ),
     append_only=True,
+    owner=Owner.DATA_OFFICE,
+    retention="audit_records",
 )
 ACCOUNT_DAILY = TableContract(
     "gold/account_daily",
@@ -145,6 +161,8 @@ ACCOUNT_DAILY = TableContract(
         Column("counterparties", pa.int64(), "distinct known accounts on the other side", _CONFIDENTIAL, "accounts", least=0),
     ),
     partition_by=("booking_date",),
+    owner=Owner.PAYMENTS,
+    retention="payments_of_customers",
 )
 CHANNEL_DAILY = TableContract(
     "gold/channel_daily",
@@ -159,6 +177,8 @@ CHANNEL_DAILY = TableContract(
         Column("average_minor", pa.float64(), "value_minor over transactions", _INTERNAL, "minor units of currency"),
     ),
     partition_by=("booking_date",),
+    owner=Owner.PAYMENTS,
+    retention="business_records",
 )
 DATA_QUALITY_DAILY = TableContract(
     "gold/data_quality_daily",
@@ -166,11 +186,15 @@ DATA_QUALITY_DAILY = TableContract(
     (
         Column("ingest_date", pa.date32(), "the UTC day on which the runs began", _INTERNAL),
         Column("dimension", pa.string(), "completeness, validity, consistency, uniqueness, timeliness or accuracy", _INTERNAL),
-        Column("numerator", pa.int64(), "how many passed", _INTERNAL, least=0),
-        Column("denominator", pa.int64(), "how many were looked at", _INTERNAL, least=0),
-        Column("ratio", pa.float64(), "numerator over denominator; null when nothing was looked at", _INTERNAL, nullable=True),
+        Column("numerator", pa.int64(), "how many passed", _INTERNAL, "values", least=0),
+        Column("denominator", pa.int64(), "how many were looked at", _INTERNAL, "values", least=0),
+        Column(
+            "ratio", pa.float64(), "numerator over denominator; null when nothing was looked at", _INTERNAL, "share, 0 to 1", nullable=True
+        ),
     ),
     partition_by=("ingest_date",),
+    owner=Owner.DATA_OFFICE,
+    retention="business_records",
 )
 
 BANDS = ("low", "medium", "high")
@@ -186,8 +210,15 @@ SCORES = TableContract(
         Column("booking_date", pa.date32(), "the UTC day of booked_at", _CONFIDENTIAL),
         Column("amount_minor", pa.int64(), "signed amount", _CONFIDENTIAL, "minor units of currency"),
         Column("currency", pa.string(), "ISO 4217 code", _CONFIDENTIAL, pattern=_CURRENCY),
-        Column("score", pa.float64(), "anomaly score of the isolation forest, from 0 to 1", _CONFIDENTIAL),
-        Column("suspicion", pa.float64(), "probability by the ranker; null where none was in use", _CONFIDENTIAL, nullable=True),
+        Column("score", pa.float64(), "anomaly score of the isolation forest, from 0 to 1", _CONFIDENTIAL, "0 to 1"),
+        Column(
+            "suspicion",
+            pa.float64(),
+            "probability by the ranker; null where none was in use",
+            _CONFIDENTIAL,
+            "probability, 0 to 1",
+            nullable=True,
+        ),
         Column(
             "band", pa.string(), "low, medium or high: against the payments that the models were measured on", _CONFIDENTIAL, pattern=_BAND
         ),
@@ -200,12 +231,14 @@ SCORES = TableContract(
         Column("sentences", pa.list_(pa.field("element", pa.string())), "the same with the accounts' own numbers", _CONFIDENTIAL),
         Column("model_id", pa.string(), "the forest", _INTERNAL),
         Column("ranker_id", pa.string(), "the ranker, if one was in use", _INTERNAL, nullable=True),
-        Column("features_version", pa.int64(), "version of the feature set", _INTERNAL, least=1),
+        Column("features_version", pa.int64(), "version of the feature set", _INTERNAL, "version", least=1),
         Column("loaded_by", pa.string(), "the run that brought the transaction into silver", _INTERNAL),
         Column("run_id", pa.string(), "the run that wrote the row", _INTERNAL),
         Column("scored_at", _INSTANT, "when that run began", _INTERNAL),
     ),
     partition_by=("booking_date",),
+    owner=Owner.NOMINATED_OFFICER,
+    retention="payments_of_customers",
 )
 ALERTS = TableContract(
     "gold/alerts",
@@ -220,12 +253,21 @@ ALERTS = TableContract(
         Column("sentence", pa.string(), "what an analyst reads, with the numbers", _PERSONAL),
         Column("fired_by", pa.string(), "the transaction with which the condition became true", _CONFIDENTIAL),
         Column("evidence", pa.list_(pa.field("element", pa.string())), "the transactions that made it fire, in order", _CONFIDENTIAL),
-        Column("score", pa.float64(), "the highest anomaly score among the evidence; null for scenarios", _CONFIDENTIAL, nullable=True),
+        Column(
+            "score",
+            pa.float64(),
+            "the highest anomaly score among the evidence; null for scenarios",
+            _CONFIDENTIAL,
+            "0 to 1",
+            nullable=True,
+        ),
         Column("raised_by", pa.string(), "the run that raised it", _INTERNAL),
         Column("raised_at", _INSTANT, "when that run began", _INTERNAL),
         Column("run_id", pa.string(), "the run that wrote the row: a later one if more evidence came", _INTERNAL),
     ),
     partition_by=("fired_date",),
+    owner=Owner.NOMINATED_OFFICER,
+    retention="payments_of_customers",
 )
 DRIFT_DAILY = TableContract(
     "gold/drift_daily",
@@ -235,17 +277,19 @@ DRIFT_DAILY = TableContract(
         Column("model_id", pa.string(), "the model", _INTERNAL),
         Column("subject", pa.string(), "a feature's name, or score", _INTERNAL),
         Column("payments", pa.int64(), "how many were scored", _INTERNAL, "payments", least=1),
-        Column("psi", pa.float64(), "population stability index: over 0.1 look, over 0.25 act", _INTERNAL),
+        Column("psi", pa.float64(), "population stability index: over 0.1 look, over 0.25 act", _INTERNAL, "index"),
         Column("counts", pa.list_(pa.field("element", pa.int64())), "payments in each tenth of the training window", _INTERNAL, "payments"),
         Column("run_id", pa.string(), "the run that wrote the row", _INTERNAL),
     ),
     partition_by=("booking_date",),
+    owner=Owner.MODEL_RISK,
+    retention="business_records",
 )
 SHADOW_SCORES = TableContract(
     "gold/shadow_scores",
     "what a challenger said in a rollout, beside the champion; written by the service: evidence of a trial, not of payments",
     (
-        Column("rollout", pa.int64(), "number of the rollout", _INTERNAL, least=1),
+        Column("rollout", pa.int64(), "number of the rollout", _INTERNAL, "number of a rollout", least=1),
         Column("transaction_id", pa.string(), "the transaction", _CONFIDENTIAL),
         Column("booked_at", _INSTANT, "the instant of booking", _CONFIDENTIAL),
         Column(
@@ -253,10 +297,10 @@ SHADOW_SCORES = TableContract(
         ),
         Column("kind", pa.string(), "the kind of model that is tried; scores are this kind's", _INTERNAL),
         Column("champion_id", pa.string(), "the champion of this kind; null if there was none", _INTERNAL, nullable=True),
-        Column("champion_score", pa.float64(), "its score, or probability", _CONFIDENTIAL, nullable=True),
+        Column("champion_score", pa.float64(), "its score, or probability", _CONFIDENTIAL, "0 to 1", nullable=True),
         Column("champion_band", pa.string(), "the payment's band with the champions", _CONFIDENTIAL, pattern=_BAND),
         Column("challenger_id", pa.string(), "the challenger", _INTERNAL),
-        Column("challenger_score", pa.float64(), "its score, or probability; null if it failed", _CONFIDENTIAL, nullable=True),
+        Column("challenger_score", pa.float64(), "its score, or probability; null if it failed", _CONFIDENTIAL, "0 to 1", nullable=True),
         Column(
             "challenger_band",
             pa.string(),
@@ -271,6 +315,8 @@ SHADOW_SCORES = TableContract(
     ),
     partition_by=("rollout",),
     append_only=True,
+    owner=Owner.MODEL_RISK,
+    retention="no_longer_than_needed",
 )
 
 FEEDBACK = TableContract(
@@ -282,11 +328,13 @@ FEEDBACK = TableContract(
         Column("typology", pa.string(), "of what kind; empty if none was named", _CONFIDENTIAL),
         Column("source_sha256", pa.string(), "SHA-256 of the file that said so, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
         Column("imported_by", pa.string(), "who imported the file", _INTERNAL),
-        Column("sequence", pa.int64(), "number of the run that imported it", _INTERNAL, least=1),
+        Column("sequence", pa.int64(), "number of the run that imported it", _INTERNAL, "number of a run", least=1),
         Column("run_id", pa.string(), "that run", _INTERNAL),
         Column("imported_at", _INSTANT, "when that run began", _INTERNAL),
     ),
     append_only=True,
+    owner=Owner.NOMINATED_OFFICER,
+    retention="payments_of_customers",
 )
 
 TABLES = (

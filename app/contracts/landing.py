@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from app.contracts.table import Classification, Column
+from app.contracts.table import Classification, Column, Owner, TableContract
 
 VERSION = 1
 
@@ -30,3 +30,5 @@ COLUMNS = (
 NAMES = tuple(column.name for column in COLUMNS)
 REQUIRED = tuple(column.name for column in COLUMNS if not column.nullable)
 SCHEMA = pa.schema([pa.field(name, pa.string()) for name in NAMES])
+TABLE = TableContract("landing", "what a bank's feed brings, as text", COLUMNS, owner=Owner.PAYMENTS, retention="payments_of_customers")
+"""The contract in the form that the lake's tables have; it is no table of the lake."""
