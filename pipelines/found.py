@@ -47,6 +47,7 @@ class Finder:
                 relation = self.connection.read_parquet(files, hive_partitioning=bool(contract.partition_by))
             else:
                 relation = self.connection.from_arrow(table.to_pyarrow_dataset())
+                condition = _of_days(contract, condition, days)
             found = relation.filter(condition).select(*(duckdb.ColumnExpression(name) for name in names)).to_arrow_table()
         except (duckdb.Error, OSError) as error:
             raise LakeDamaged(f"{contract.path} cannot be read: {error}") from None
@@ -73,6 +74,15 @@ def _files(actions: pa.Table, contract: TableContract) -> Iterator[tuple[str, da
     days = actions[f"partition.{contract.partition_by[0]}"].to_pylist() if contract.partition_by else [None] * actions.num_rows
     for path, day in zip(actions["path"].to_pylist(), days, strict=True):
         yield path, date.fromisoformat(str(day)) if day is not None and not isinstance(day, int) else None
+
+
+def _of_days(contract: TableContract, condition: duckdb.Expression, days: Days) -> duckdb.Expression:
+    """The same condition for rows of these days only: of a dataset no file was left out."""
+    for limit, least in zip(days, (True, False), strict=True):
+        if limit is not None:
+            day, held = duckdb.ColumnExpression(contract.partition_by[0]), duckdb.ConstantExpression(limit)
+            condition &= day >= held if least else day <= held
+    return condition
 
 
 def _within(day: date | None, days: Days) -> bool:

@@ -11,17 +11,20 @@ from typer.testing import CliRunner
 
 from app.contracts.lake import ACCOUNT_DAILY, ALERTS, BRONZE, SCORES, SILVER
 from app.errors import LakeDamaged, LakeNotFound
+from app.lake.lake import open_lake
 from app.lake.storage import Storage
 from app.settings import Settings
-from pipelines import kept
+from pipelines import kept, plan
 from pipelines.cli import app
 from pipelines.executor import InProcess
 from pipelines.feedback import import_labels
 from pipelines.labels import read_labels
 from pipelines.past import write_features
 from pipelines.progress import Silent
+from pipelines.run import run as run_load
 from pipelines.score import score
 from pipelines.trace import summary, trace
+from tests.support import s3
 from tests.support.champion import NOW, put_into_use
 from tests.support.lake import load, load_modulus_table, opened, rows
 from tests.support.landing import csv_bytes, ndjson_bytes, record, records, write_parquet
@@ -131,3 +134,28 @@ def test_the_command_prints_the_way_for_people_and_for_programs(lake: Path) -> N
     document = json.loads(run("trace", "T000110", "--lake", str(lake), "--json").stdout)
     assert document["transaction_id"] == "T000110"
     assert run("trace", "nobody", "--lake", str(lake)).exit_code == 1
+
+
+def test_a_lake_in_s3_is_traced_as_one_on_a_disk(tmp_path: Path) -> None:
+    (tmp_path / "landing").mkdir()
+    (tmp_path / "landing/a.csv").write_bytes(csv_bytes([*records(1, 30), record(32, amount="x")]))
+    load(tmp_path / "landing", tmp_path / "lake")
+    (tmp_path / "s3").mkdir()
+    with s3.server(tmp_path / "s3") as options:
+        storage = Storage("s3://lakes/one", options)
+        run_load(storage, plan.source_files([str(tmp_path / "landing")], (), {}), Settings(), InProcess(), Silent(), NOW)
+        for name in ("T000005", "T000032"):
+            there, here = trace(open_lake(storage), name), trace(opened(tmp_path / "lake"), name)
+            assert there["features"] == here["features"]
+            assert there["gold"] == here["gold"]
+            for one, other in zip(there["ways"], here["ways"], strict=True):
+                assert {key: one[key] for key in ("outcome", "bronze", "checks")} == {
+                    key: other[key] for key in ("outcome", "bronze", "checks")
+                }
+                assert one["source"]["record"] == other["source"]["record"]
+
+
+def test_a_record_that_a_terminal_would_obey_is_spelt_out(lake: Path) -> None:
+    found = trace(opened(lake), "T000001")
+    found["ways"][0]["source"]["record"] = "a\x1b[2Jb\n\u202ec"
+    assert "  record    a\\x1b[2Jb\\n\\u202ec" in list(summary(found))
