@@ -35,7 +35,9 @@ class Settings(BaseSettings):
     )
     openlineage_file: Path | None = Field(default=None, description="a file to which OpenLineage events are added, a line each")
     openlineage_url: str | None = Field(
-        default=None, description="where OpenLineage events are posted; without a path, /api/v1/lineage is added"
+        default=None,
+        pattern=r"^https?://[^\s/]\S*$",
+        description="where OpenLineage events are posted; without a path, /api/v1/lineage is added",
     )
     openlineage_api_key: SecretStr | None = Field(default=None, description="sent to that address as a bearer token")
     openlineage_timeout_seconds: float = Field(default=5.0, gt=0, le=60, description="how long that address may take to answer")

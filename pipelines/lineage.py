@@ -48,6 +48,15 @@ def graph() -> Graph:
     return Graph(datasets, tuple(sorted(set(_edges()))))
 
 
+def sources() -> dict[str, tuple[str, ...]]:
+    """By ``table.column`` the columns that its values are made of, one step away: what a catalogue shows beside a column."""
+    found: dict[str, list[str]] = {}
+    for edge in graph().edges:
+        if edge.how.direct and ROWS not in (edge.source.column, edge.target.column):
+            found.setdefault(str(edge.target), []).append(str(edge.source))
+    return {name: tuple(dict.fromkeys(of)) for name, of in found.items()}
+
+
 def _edges() -> Iterator[Edge]:
     yield from _loaded()
     yield from _figures()

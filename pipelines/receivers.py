@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from app.errors import LakeNotFound, LineageNotTold, UsageError
+from app.errors import LakeNotFound, LineageNotTold
 from app.lake import layout, registry, runs
 from app.lake.lake import Lake
 from app.settings import Settings
@@ -135,16 +135,20 @@ def _append(path: Path, events: Sequence[dict[str, Any]]) -> None:
 
 def _endpoint(url: str) -> str:
     """The address that events are posted to: a receiver's own, or the usual path below a bare one."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise UsageError(f"LEOFRIC_OPENLINEAGE_URL={url}: write an address such as https://lineage.example")
-    return url.rstrip("/") + _PATH if parts.path in ("", "/") else url
+    return url.rstrip("/") + _PATH if urlsplit(url).path in ("", "/") else url
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirected POST becomes a GET, and takes the key along to wherever it is sent: neither is wanted."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
 
 
 def _post(url: str, key: str | None, timeout: float, events: Sequence[dict[str, Any]]) -> None:
     headers = {"Content-Type": "application/json"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
     for event in events:
-        request = urllib.request.Request(url, json.dumps(event, ensure_ascii=False).encode(), headers)  # noqa: S310 (_endpoint has looked)
+        request = urllib.request.Request(url, json.dumps(event, ensure_ascii=False).encode(), headers)  # noqa: S310 (the settings have looked)
         _sent(request, timeout)
 
 
@@ -152,7 +156,7 @@ def _sent(request: urllib.request.Request, timeout: float) -> None:
     """Post once, and again a few times if the receiver is away or busy; LineageNotTold in the end."""
     for attempt in range(_ATTEMPTS):
         try:
-            with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310
+            with urllib.request.build_opener(_NoRedirects).open(request, timeout=timeout):
                 return
         except urllib.error.HTTPError as error:
             why = f"it answered {error.code}"

@@ -94,15 +94,23 @@ def svg(answer: Answer, *, tables: bool = False) -> str:
 
 
 def _layers(answer: Answer) -> list[list[Node]]:
-    """The nodes by how many steps they are away, in the order in which they are drawn from left to right; within a layer, near those
-    that they are tied to."""
-    by_steps: dict[int, list[Node]] = {0: list(answer.starts)}
-    for one in answer.reached:
-        by_steps.setdefault(one.steps, []).append(one.node)
+    """The nodes by the longest way to them, in the order in which they are drawn from left to right: an edge never points backwards.
+
+    Within a layer a node lies near those that it is tied to.
+    """
+    steps = dict.fromkeys((*answer.starts, *(one.node for one in answer.reached)), 0)
     tied: dict[Node, list[Node]] = {}
     for edge in answer.edges:
         near, far = (edge.source, edge.target) if answer.forward else (edge.target, edge.source)
         tied.setdefault(far, []).append(near)
+    for _ in steps:  # nothing is made of itself, so no way has more steps than there are nodes
+        longer = {far: max(steps[near] for near in of) + 1 for far, of in tied.items()}
+        if longer.items() <= steps.items():
+            break
+        steps.update(longer)
+    by_steps: dict[int, list[Node]] = {}
+    for node, far in steps.items():
+        by_steps.setdefault(far, []).append(node)
     row: dict[Node, float] = {}
     layers = []
     for steps in sorted(by_steps):

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from app.contracts.lake import RUNS, SHADOW_SCORES, TABLES
 from app.lineage.graph import ROWS, Edge, Graph, How, Node
 from pipelines.cli import app
-from pipelines.lineage import OF_THE_RUN, graph
+from pipelines.lineage import OF_THE_RUN, graph, sources
 
 
 def run(*words: str) -> Any:
@@ -98,3 +98,23 @@ def test_a_way_by_value_counts_though_a_shorter_one_is_not() -> None:
     )
     found = {one.node: (one.steps, one.by_value) for one in small.downstream([a]).reached}
     assert found == {b: (1, True), c: (2, True), d: (1, True)}
+
+
+def test_the_sources_of_a_column_are_those_that_its_values_are_made_of() -> None:
+    assert sources()["gold/account_daily.net_minor"] == ("silver/transactions.amount_minor",)
+    assert sources()["silver/transactions.amount_minor"] == ("landing/transactions.amount", "landing/transactions.currency")
+    assert "silver/transactions.run_id" not in sources()
+
+
+def test_nothing_is_made_of_itself() -> None:
+    for node in {edge.source for edge in graph().edges}:
+        assert node not in {one.node for one in graph().downstream([node]).reached}
+        assert all(edge.target != node for edge in graph().downstream([node]).edges), node
+
+
+def test_in_a_picture_every_edge_points_to_the_right() -> None:
+    for of in ("silver/transactions", "silver/transactions.amount_minor"):
+        drawn = ElementTree.fromstring(run("downstream", of, "--format", "svg").stdout)  # noqa: S314 (our own)
+        for path in drawn.iter("{http://www.w3.org/2000/svg}path"):
+            words = path.attrib["d"].split()
+            assert int(words[0].removeprefix("M")) < int(words[-2])

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from app.contracts.lake import SILVER
 from app.errors import UsageError
 from app.lake import registry, runs
-from app.settings import Settings
+from app.settings import Settings, read_settings
 from pipelines import receivers
 from pipelines.cli import app
 from pipelines.openlineage import Place, events_of, events_of_training, run_uuid
@@ -138,6 +138,7 @@ class Collector(BaseHTTPRequestHandler):
         if status < 300:
             self.got.append((self.path, self.headers["authorization"], body))
         self.send_response(status)
+        self.send_header("location", "/elsewhere")
         self.send_header("content-length", "0")
         self.end_headers()
 
@@ -269,9 +270,17 @@ def test_past_events_can_be_printed(lake: Path) -> None:
     assert leofric("lineage", "events", "nothing", "--lake", lake).exit_code == 1
 
 
-def test_an_address_that_is_none_is_wrong_usage(lake: Path) -> None:
-    with pytest.raises(UsageError, match="LEOFRIC_OPENLINEAGE_URL=ftp://x: write an address"):
-        receivers.tell_all(opened(lake), Settings(openlineage_url="ftp://x"))
+def test_an_address_that_is_none_is_wrong_usage_before_anything_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEOFRIC_OPENLINEAGE_URL", "ftp://x")
+    with pytest.raises(UsageError, match="LEOFRIC_OPENLINEAGE_URL=ftp://x"):
+        read_settings()
+
+
+def test_a_key_is_not_taken_to_where_a_receiver_redirects(lake: Path) -> None:
+    with collector(307) as (url, got):
+        (sentence,) = receivers.tell_all(opened(lake), Settings(openlineage_url=url, openlineage_api_key=SecretStr("secret")))
+    assert "it answered 307" in sentence
+    assert got.got == []
 
 
 def test_a_file_that_cannot_be_written_is_said_and_waits(lake: Path, tmp_path: Path) -> None:
