@@ -153,7 +153,10 @@ def _post(url: str, key: str | None, timeout: float, events: Sequence[dict[str, 
 
 
 def _sent(request: urllib.request.Request, timeout: float) -> None:
-    """Post once, and again a few times if the receiver is away or busy; LineageNotTold in the end."""
+    """Post once, and again a few times if the receiver is away or busy; LineageNotTold in the end.
+
+    One that does not answer in time is not asked again: a run would wait for it.
+    """
     for attempt in range(_ATTEMPTS):
         try:
             with urllib.request.build_opener(_NoRedirects).open(request, timeout=timeout):
@@ -164,6 +167,8 @@ def _sent(request: urllib.request.Request, timeout: float) -> None:
                 break
         except OSError as error:
             why = str(error)
+            if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
+                break
         if attempt + 1 < _ATTEMPTS:
             time.sleep(_PAUSE_SECONDS * 2**attempt)
     raise LineageNotTold(f"the OpenLineage receiver {request.full_url} could not be told: {why}")

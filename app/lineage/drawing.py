@@ -104,17 +104,17 @@ def _layers(answer: Answer) -> list[list[Node]]:
         near, far = (edge.source, edge.target) if answer.forward else (edge.target, edge.source)
         tied.setdefault(far, []).append(near)
     for _ in steps:  # nothing is made of itself, so no way has more steps than there are nodes
-        longer = {far: max(steps[near] for near in of) + 1 for far, of in tied.items()}
+        longer = {node: max(steps[near] for near in of) + 1 for node, of in tied.items()}
         if longer.items() <= steps.items():
             break
         steps.update(longer)
     by_steps: dict[int, list[Node]] = {}
-    for node, far in steps.items():
-        by_steps.setdefault(far, []).append(node)
+    for node, distance in steps.items():
+        by_steps.setdefault(distance, []).append(node)
     row: dict[Node, float] = {}
     layers = []
-    for steps in sorted(by_steps):
-        layer = sorted(by_steps[steps], key=lambda node: (_middle(row[one] for one in tied.get(node, ()) if one in row), node))
+    for _, layer_of in sorted(by_steps.items()):
+        layer = sorted(layer_of, key=lambda node: (_middle(row[one] for one in tied.get(node, ()) if one in row), node))
         row.update({node: place for place, node in enumerate(layer)})
         layers.append(layer)
     return layers if answer.forward else layers[::-1]

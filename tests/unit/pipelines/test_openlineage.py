@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,6 +127,9 @@ def test_a_run_has_the_same_uuid_always_and_another_in_another_lake() -> None:
 # ---- receivers
 
 
+SLOW = 0
+
+
 class Collector(BaseHTTPRequestHandler):
     """Keeps what it gets, and answers what it is told to."""
 
@@ -135,6 +139,9 @@ class Collector(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         status = self.answers.pop(0) if self.answers else 201
+        if status == SLOW:
+            time.sleep(1.0)
+            return
         if status < 300:
             self.got.append((self.path, self.headers["authorization"], body))
         self.send_response(status)
@@ -200,6 +207,13 @@ def test_what_a_receiver_missed_while_it_was_away_it_gets_later_and_nobody_else_
     with collector() as (back, got):
         assert receivers.tell_all(opened(lake), Settings(openlineage_url=back)) == []
     assert len(got.got) == 4
+
+
+def test_a_receiver_that_does_not_answer_in_time_is_asked_once(lake: Path) -> None:
+    with collector(SLOW, 201) as (url, got):
+        (sentence,) = receivers.tell_all(opened(lake), Settings(openlineage_url=url, openlineage_timeout_seconds=0.2))
+        assert got.answers == [201]
+    assert "timed out" in sentence
 
 
 def test_a_receiver_that_dies_midway_goes_on_with_the_run_that_it_had_not_taken_whole(lake: Path) -> None:
