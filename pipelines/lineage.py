@@ -48,13 +48,12 @@ def graph() -> Graph:
     return Graph(datasets, tuple(sorted(set(_edges()))))
 
 
-def sources() -> dict[str, tuple[str, ...]]:
-    """By ``table.column`` the columns that its values are made of, one step away: what a catalogue shows beside a column."""
+def made_from() -> dict[str, tuple[str, ...]]:
+    """By dataset the datasets that it is made from or depends on, one step away: what a catalogue shows beside a table."""
     found: dict[str, list[str]] = {}
-    for edge in graph().edges:
-        if edge.how.direct and ROWS not in (edge.source.column, edge.target.column):
-            found.setdefault(str(edge.target), []).append(str(edge.source))
-    return {name: tuple(dict.fromkeys(of)) for name, of in found.items()}
+    for edge in graph().of_tables().edges:
+        found.setdefault(edge.target.dataset, []).append(edge.source.dataset)
+    return {name: tuple(of) for name, of in found.items()}
 
 
 def _edges() -> Iterator[Edge]:
