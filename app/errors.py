@@ -8,6 +8,7 @@ LeofricError
 │   ├── LakeBusy          another run holds the lake
 │   ├── LakeNotFound      there is no lake, table or run at that place
 │   └── LakeDamaged       a file of a table cannot be read
+├── LineageNotTold        a receiver of lineage events is away; they wait, and no run fails of it
 ├── ModelError            a model is not there, is damaged, or may not become the champion (exit code 1)
 └── NotReconciled         control totals differ: nothing was published (exit code 1)
 
@@ -57,6 +58,10 @@ class LakeNotFound(LakeError):
 
 class LakeDamaged(LakeError):
     """A file that a table names is not there, or is not what was written."""
+
+
+class LineageNotTold(LeofricError):
+    """A receiver of OpenLineage events could not be told; what it missed is told later."""
 
 
 class ModelError(LeofricError):

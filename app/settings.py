@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import UsageError
@@ -33,6 +33,15 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("LEOFRIC_RAY_ADDRESS", "RAY_ADDRESS"),
         description="a running Ray cluster (a Ray job is given its own); None: start one for the run that nobody else can reach",
     )
+    openlineage_file: Path | None = Field(default=None, description="a file to which OpenLineage events are added, a line each")
+    openlineage_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/]\S*$",
+        description="where OpenLineage events are posted; without a path, /api/v1/lineage is added",
+    )
+    openlineage_api_key: SecretStr | None = Field(default=None, description="sent to that address as a bearer token")
+    openlineage_timeout_seconds: float = Field(default=5.0, gt=0, le=60, description="how long that address may take to answer")
+    openlineage_namespace: str = Field(default="leofric", min_length=1, description="the namespace of jobs in OpenLineage events")
     object_store_bytes: int = Field(default=256 * 1024 * 1024, ge=80 * 1024 * 1024, description="shared memory of a local Ray, in bytes")
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from app.errors import UsageError
-from pipelines import cli_catalog, cli_detection, cli_models, cli_rollout
+from pipelines import cli_catalog, cli_detection, cli_lineage, cli_models, cli_rollout
 from pipelines.cli_common import (
     FAILED,
     Format,
@@ -24,6 +24,7 @@ from pipelines.cli_common import (
     reports_errors,
     storage_at,
     storage_options,
+    tell_lineage,
 )
 
 app = typer.Typer(
@@ -117,6 +118,7 @@ def run(
         certificate = execute(storage, sources, settings, executor.RayData(settings), observer)
         if champions.in_use(storage) is not None:
             scored = score(storage, settings, executor.RayData(settings), observer)
+    tell_lineage(storage)
     if as_json:
         print_json(report.document(certificate) | {"scoring": scored})
     else:
@@ -291,6 +293,8 @@ app.command()(cli_models.backtest)
 cli_models.models.add_typer(cli_rollout.rollout, name="rollout")
 app.add_typer(cli_models.models, name="models")
 app.add_typer(cli_catalog.catalog, name="catalog")
+app.add_typer(cli_lineage.lineage, name="lineage")
+app.command()(cli_lineage.trace)
 
 # Commands of packages that the command line does not know, the service's above all.
 for _command in entry_points(group="leofric.commands"):

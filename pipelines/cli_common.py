@@ -84,6 +84,18 @@ def lake_at(root: str, options: list[str] | None) -> "Lake":
     return open_lake(storage_at(root, options))
 
 
+def tell_lineage(storage: "Storage") -> None:
+    """Tell the receivers of OpenLineage events, if the settings name any, what they do not know yet; a warning for one that is away."""
+    from app.lake.lake import open_lake
+    from app.settings import read_settings
+    from pipelines.receivers import receivers, tell_all
+
+    settings = read_settings()
+    if receivers(settings):
+        for sentence in tell_all(open_lake(storage), settings):
+            errors.print(f"warning: {sentence}", style="yellow", markup=False)
+
+
 def print_json(document: object) -> None:
     """One JSON document to stdout."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")

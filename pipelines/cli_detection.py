@@ -20,6 +20,7 @@ from pipelines.cli_common import (
     print_json,
     reports_errors,
     storage_at,
+    tell_lineage,
 )
 
 feedback = typer.Typer(help="What analysts decided about payments.", no_args_is_help=True)
@@ -46,6 +47,7 @@ def score(lake: LakeOption, as_json: JsonOption = False, storage_option: Storage
         return
     with report.progress(errors) as observer, session.ray_running(settings, observer):
         certificate = execute(storage, settings, executor.RayData(settings), observer)
+    tell_lineage(storage)
     if as_json:
         print_json(certificate)
     else:
@@ -72,6 +74,7 @@ def import_feedback(
     digest = hashlib.sha256(labels.read_bytes()).hexdigest()
     with report.progress(errors) as observer:
         found = import_labels(storage_at(lake, storage_option), read_settings(), read, digest, getuser(), observer)
+    tell_lineage(storage_at(lake, storage_option))
     if as_json:
         print_json(found)
     else:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli_common import JsonOption, LakeOption, StorageOption, console_for_results, errors, lake_at, print_json, reports_errors
+from pipelines.cli_common import (
+    JsonOption,
+    LakeOption,
+    StorageOption,
+    console_for_results,
+    errors,
+    lake_at,
+    print_json,
+    reports_errors,
+    tell_lineage,
+)
 
 if TYPE_CHECKING:
     from app.lake.registry import Decision
@@ -77,6 +87,7 @@ def train(
     read = read_feedback(opened) if labels is None else read_labels(labels)
     with report.progress(errors) as observer:
         cards = run(opened, read, seed, observer, datetime.now(UTC), getuser(), read_settings(), sample)
+    tell_lineage(opened.storage)
     if as_json:
         print_json([asdict(card) for card in cards])
         return

@@ -87,11 +87,20 @@ def _carry_out(lake: Lake, publication: Publication) -> dict[str, Any]:
     return stored
 
 
+def _added(changes: Mapping[str, Change]) -> dict[str, dict[str, int]]:
+    """By path of each table that a run did something to, how much it put there."""
+    return {
+        path: {"files": len(of.add), "rows": sum(file.rows for file in of.add), "bytes": sum(file.size for file in of.add)}
+        for path, of in changes.items()
+        if of.add or of.remove
+    }
+
+
 def _store(lake: Lake, publication: Publication, tables: Mapping[str, Any]) -> dict[str, Any]:
     runs = lake.table(RUNS)
     if (runs.transaction_version(delta.APPLICATION) or 0) >= publication.sequence:
         return certificate_of(lake, publication.run_id)
-    document = dict(publication.certificate) | {"tables": tables}
+    document = dict(publication.certificate) | {"tables": tables, "added": _added(publication.changes)}
     text = certificates.canonical(document)
     row = {
         "sequence": publication.sequence,

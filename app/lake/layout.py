@@ -10,6 +10,7 @@ MODELS = f"{OWN}/models"
 DECISIONS = f"{OWN}/champions"
 ROLLOUTS = f"{OWN}/rollouts"
 API_KEYS = f"{OWN}/api_keys"
+LINEAGE = f"{OWN}/openlineage"
 KEPT_FILES = "bronze/files"
 
 
@@ -46,3 +47,8 @@ def rollout(number: int) -> str:
 def api_key(name: str) -> str:
     """What is kept of a key to the scoring service: never the key itself."""
     return f"{API_KEYS}/{name}.json"
+
+
+def lineage_mark(receiver: str) -> str:
+    """Up to where a receiver of lineage events has been told."""
+    return f"{LINEAGE}/{receiver}.json"
