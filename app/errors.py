@@ -8,6 +8,7 @@ LeofricError
 │   ├── LakeBusy          another run holds the lake
 │   ├── LakeNotFound      there is no lake, table or run at that place
 │   └── LakeDamaged       a file of a table cannot be read
+├── ReviewRefused         a decision about a quarantined record cannot be made; nothing changed (exit code 1)
 ├── ModelError            a model is not there, is damaged, or may not become the champion (exit code 1)
 └── NotReconciled         control totals differ: nothing was published (exit code 1)
 
@@ -57,6 +58,10 @@ class LakeNotFound(LakeError):
 
 class LakeDamaged(LakeError):
     """A file that a table names is not there, or is not what was written."""
+
+
+class ReviewRefused(LeofricError):
+    """A decision about a quarantined record cannot be made: it is unknown, closed, or somebody else's turn. Nothing was changed."""
 
 
 class ModelError(LeofricError):

@@ -93,7 +93,7 @@ QUARANTINE = TableContract(
     (
         Column("raw_record", pa.binary(), "the record's bytes without the line end (a Parquet row: its values as JSON)", _PERSONAL),
         Column("reasons", pa.list_(pa.field("element", pa.string())), "every reason code that applies", _INTERNAL),
-        Column("status", pa.string(), "open, until somebody decides", _INTERNAL),
+        Column("status", pa.string(), "what it was when it came: open; what was decided since is in control/corrections", _INTERNAL),
         Column("transaction_id", pa.string(), "as it came, where the record could be read", _CONFIDENTIAL, nullable=True),
         *_READ_AMOUNT,
         *_SOURCE,
@@ -112,6 +112,43 @@ DUPLICATES = TableContract(
         _INGEST_DATE,
     ),
     partition_by=("ingest_date",),
+    append_only=True,
+)
+CORRECTIONS = TableContract(
+    "control/corrections",
+    "what was decided about quarantined records, one row a record and decision; their order makes a record's state",
+    (
+        Column("source_sha256", pa.string(), "SHA-256 of the record's file, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
+        Column("record_number", pa.int64(), "the record's position in the file", _INTERNAL, least=1),
+        Column(
+            "act",
+            pa.string(),
+            "what was done with it; the last three are what a replay found",
+            _INTERNAL,
+            pattern="proposed|approved|closed|rejected|accepted|duplicate|returned",
+        ),
+        Column("proposal", pa.int64(), "number of the decision that proposed what this one is about", _INTERNAL, least=1),
+        Column(
+            "correction",
+            pa.string(),
+            "of a proposal: the new values by landing column, as JSON; null: leave the record out for good",
+            _PERSONAL,
+            nullable=True,
+        ),
+        Column("rule", pa.string(), "of a proposal: the rule that made it, if one did", _INTERNAL, nullable=True),
+        Column(
+            "reasons",
+            pa.list_(pa.field("element", pa.string())),
+            "of a returned record: every reason code that applies now",
+            _INTERNAL,
+        ),
+        *_READ_AMOUNT,
+        Column("who", pa.string(), "who decided", _INTERNAL),
+        Column("why", pa.string(), "why, in words", _CONFIDENTIAL),
+        Column("sequence", pa.int64(), "number of the decision; those of many records at once share it", _INTERNAL, least=1),
+        Column("decided_at", _INSTANT, "when", _INTERNAL),
+        Column("run_id", pa.string(), "of what a replay found: the replay", _INTERNAL, nullable=True),
+    ),
     append_only=True,
 )
 RUNS = TableContract(
@@ -302,8 +339,12 @@ TABLES = (
     DRIFT_DAILY,
     SHADOW_SCORES,
     FEEDBACK,
+    CORRECTIONS,
     RUNS,
 )
 
 NOT_OF_RUNS = (SHADOW_SCORES, RUNS)
 """Tables that no certificate names: the service writes one between runs, and the other has the certificates."""
+
+BETWEEN_RUNS = (CORRECTIONS,)
+"""Tables that runs write and people too, between runs: a query sees their newest version."""
