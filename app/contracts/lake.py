@@ -209,6 +209,27 @@ DATA_QUALITY_DAILY = TableContract(
     ),
     partition_by=("ingest_date",),
 )
+QUARANTINE_DAILY = TableContract(
+    "gold/quarantine_daily",
+    "what had been quarantined when the day's last load or replay ended, by reason, state and age",
+    (
+        Column("as_of_date", pa.date32(), "the UTC day on which the run began", _INTERNAL),
+        Column("reason", pa.string(), "reason code; a record with two is in both; null: all records, each once", _INTERNAL, nullable=True),
+        Column("state", pa.string(), "open, proposed, approved, corrected or closed", _INTERNAL),
+        Column("age", pa.string(), "how long it had been there: up to a day, a week, 30 days, 90 days, or over 90 days", _INTERNAL),
+        Column("currency", pa.string(), "ISO 4217 code; null where no amount could be read", _INTERNAL, nullable=True, pattern=_CURRENCY),
+        Column("records", pa.int64(), "how many", _INTERNAL, "records", least=1),
+        Column(
+            "amount_minor",
+            pa.int64(),
+            "sum of their signed amounts; null where none could be read",
+            _INTERNAL,
+            "minor units of currency",
+            nullable=True,
+        ),
+    ),
+    partition_by=("as_of_date",),
+)
 
 BANDS = ("low", "medium", "high")
 """How unusual a payment is, least first."""
@@ -334,6 +355,7 @@ TABLES = (
     ACCOUNT_DAILY,
     CHANNEL_DAILY,
     DATA_QUALITY_DAILY,
+    QUARANTINE_DAILY,
     SCORES,
     ALERTS,
     DRIFT_DAILY,

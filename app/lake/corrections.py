@@ -1,6 +1,6 @@
 """Decisions about quarantined records, as the lake keeps them; and how one is made: alone, and whole or not at all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from app.compliance.corrections import UNDECIDED, Act, Decision, Item, Standing, State, after, standings
 from app.contracts.lake import CORRECTIONS
-from app.errors import LakeBusy, ReviewRefused
-from app.lake import delta, layout, lock
+from app.errors import LakeBusy, ReviewRefused, UnknownRecord
+from app.lake import delta, layout, lock, quarantine
 from app.lake.delta import Change
 from app.lake.lake import Lake, create, has
 
@@ -30,7 +30,7 @@ def decisions(lake: Lake) -> list[Decision]:
 
 
 def _decision(row: Mapping[str, Any]) -> Decision:
-    return Decision(**(row | {"act": Act(row["act"]), "reasons": tuple(row["reasons"] or ())}))
+    return Decision(**(dict(row) | {"act": Act(row["act"]), "reasons": tuple(row["reasons"] or ())}))
 
 
 def next_sequence(before: Sequence[Decision]) -> int:
@@ -72,12 +72,21 @@ def propose(lake: Lake, corrections: Mapping[Item, str | None], rule: str | None
     """Propose a correction of each of these quarantined records; None: to leave it out for good. They get one number."""
     if not corrections:
         raise ReviewRefused("there is no record to propose a correction for; nothing was changed")
+    _check_that_all_are_known(lake, corrections)
 
     def made(before: Sequence[Decision]) -> list[Decision]:
         number = next_sequence(before)
         return [by.decision(item, Act.PROPOSED, number, number, correction, rule) for item, correction in sorted(corrections.items())]
 
     return _decide(lake, by, made)
+
+
+def _check_that_all_are_known(lake: Lake, corrections: Iterable[Item]) -> None:
+    rows = quarantine.records(lake)
+    there = set(zip(rows["source_sha256"].to_pylist(), rows["record_number"].to_pylist(), strict=True))
+    unknown = [str(item) for item in corrections if tuple(item) not in there]
+    if unknown:
+        raise UnknownRecord(f"no record {unknown[0]} is in quarantine; nothing was changed")
 
 
 def approve(lake: Lake, chosen: Chosen, by: Decider) -> list[Decision]:
@@ -99,6 +108,15 @@ def reject(lake: Lake, chosen: Chosen, by: Decider) -> list[Decision]:
         return [by.decision(item, Act.REJECTED, _proposal(one, chosen), next_sequence(before)) for item, one in found.items()]
 
     return _decide(lake, by, made)
+
+
+def document(made: Sequence[Decision]) -> dict[str, Any]:
+    """What was decided, as JSON."""
+    return {
+        "number": made[0].sequence,
+        "proposals": sorted({one.proposal for one in made}),
+        "items": [{"item": str(one.item), "act": one.act.value} for one in made],
+    }
 
 
 def _closes(standing: Standing) -> bool:

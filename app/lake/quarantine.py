@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +15,7 @@ from app.compliance.corrections import Item, Standing, State
 from app.contracts.lake import BRONZE, QUARANTINE
 from app.contracts.landing import NAMES
 from app.contracts.reasons import CODES, OF_UNREADABLE
-from app.errors import ReviewRefused
+from app.errors import ReviewRefused, UnknownRecord, UsageError
 from app.lake.lake import Lake
 from app.reference import currencies
 
@@ -39,9 +39,31 @@ class Filter:
     younger_than: timedelta | None = None
 
     def check(self) -> None:
-        """ReviewRefused if nothing can ever fit."""
+        """UsageError if nothing can ever fit."""
         if self.reason is not None and self.reason not in CODES:
-            raise ReviewRefused(f"there is no reason {self.reason}; `leofric reasons` lists them")
+            raise UsageError(f"there is no reason {self.reason}; `leofric reasons` lists them")
+
+
+def filter_of(
+    reason: str | None = None,
+    source: str | None = None,
+    state: str | None = None,
+    currency: str | None = None,
+    least_amount: str | None = None,
+    older_than: float | None = None,
+    younger_than: float | None = None,
+) -> Filter:
+    """The filter of a caller's words; ages in days. UsageError if a word cannot be one."""
+    if state is not None and state not in set(State):
+        raise UsageError(f"state {state}: a record is {', '.join(State)}")
+    try:
+        least = None if least_amount is None else Decimal(least_amount)
+    except InvalidOperation:
+        least = Decimal("nan")
+    if least is not None and not least.is_finite():
+        raise UsageError(f"least amount {least_amount!r} is no number such as 1000 or 12.50")
+    ages = [None if days is None else timedelta(days=days) for days in (older_than, younger_than)]
+    return Filter(reason, source, None if state is None else State(state), currency, least, *ages)
 
 
 def records(lake: Lake) -> pa.Table:
@@ -109,7 +131,7 @@ def _resolved(text: str, hashes: Sequence[str], there: set[tuple[str, int]]) -> 
     found = [one for one in hashes if one.startswith(begin) and (one, int(number)) in there]
     if len(found) != 1:
         what = "is in quarantine" if not found else "is the only one: give more of the file's hash"
-        raise ReviewRefused(f"no record {text} {what}; nothing was changed")
+        raise UnknownRecord(f"no record {text} {what}; nothing was changed")
     return Item(found[0], int(number))
 
 
