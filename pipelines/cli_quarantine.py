@@ -23,8 +23,8 @@ from pipelines.cli_common import (
 
 if TYPE_CHECKING:
     from app.compliance.corrections import Decision
-    from app.lake.bulk import Bulk
-    from app.lake.corrections import Decider
+    from app.review.bulk import Bulk
+    from app.review.corrections import Decider
 
 quarantine = typer.Typer(help="Records that were not accepted: look, correct, approve, replay.", no_args_is_help=True)
 
@@ -54,12 +54,12 @@ def list_(
     storage_option: StorageOption = None,
 ) -> None:
     """List quarantined records, the oldest first, with totals by reason and age of all that fit."""
-    from app.lake import review
-    from app.lake.quarantine import filter_of
+    from app.review import desk
+    from app.review.quarantine import filter_of
     from pipelines import report
 
     wanted = filter_of(reason, source, state, currency, least_amount, older_than, younger_than)
-    found = review.listing(lake_at(lake, storage_option), wanted, datetime.now(UTC), 0, limit)
+    found = desk.listing(lake_at(lake, storage_option), wanted, datetime.now(UTC), 0, limit)
     if as_json:
         print_json(found)
     else:
@@ -75,10 +75,10 @@ def show(
     storage_option: StorageOption = None,
 ) -> None:
     """Show a record as it came, why it was not accepted, which rules would mend it, and what was decided so far."""
-    from app.lake import review
+    from app.review import desk
     from pipelines import report
 
-    found = review.shown(lake_at(lake, storage_option), item, datetime.now(UTC))
+    found = desk.shown(lake_at(lake, storage_option), item, datetime.now(UTC))
     if as_json:
         print_json(found)
     else:
@@ -101,7 +101,7 @@ def propose(
     storage_option: StorageOption = None,
 ) -> None:
     """Propose a correction of records, or of all that a rule mends. Somebody else must approve it."""
-    from app.lake import corrections, review
+    from app.review import corrections, desk
 
     if sum((bool(set_), leave_out, rule is not None)) != 1:
         raise UsageError("give one of --set, --leave-out and --rule")
@@ -110,13 +110,13 @@ def propose(
     values = dict(_pair(text) for text in set_ or [])
     opened = lake_at(lake, storage_option)
     if rule is not None:
-        found = review.by_rule(opened, rule, reason, source, datetime.now(UTC))
+        found = desk.by_rule(opened, rule, reason, source, datetime.now(UTC))
         _say_bulk(found, as_json)
         if dry_run or not found.corrections:
             return
         made = corrections.propose(opened, found.corrections, rule, _decider(why))
     else:
-        made = corrections.propose(opened, review.corrections_of(opened, items or [], None if leave_out else values), None, _decider(why))
+        made = corrections.propose(opened, desk.corrections_of(opened, items or [], None if leave_out else values), None, _decider(why))
     if not as_json:
         typer.echo(f"Proposal {made[0].proposal}: {len(made):,} records; somebody else approves it with --proposal {made[0].proposal}.")
     else:
@@ -134,10 +134,10 @@ def approve(
     storage_option: StorageOption = None,
 ) -> None:
     """Approve proposals of somebody else; the next replay carries them out."""
-    from app.lake import corrections, review
+    from app.review import corrections, desk
 
     opened = lake_at(lake, storage_option)
-    _say_decided(corrections.approve(opened, review.chosen_of(opened, items or [], proposal), _decider(why)), as_json)
+    _say_decided(corrections.approve(opened, desk.chosen_of(opened, items or [], proposal), _decider(why)), as_json)
 
 
 @quarantine.command()
@@ -151,10 +151,10 @@ def reject(
     storage_option: StorageOption = None,
 ) -> None:
     """Reject proposals, or take one's own back; approved ones too, until they are replayed. The records are open again."""
-    from app.lake import corrections, review
+    from app.review import corrections, desk
 
     opened = lake_at(lake, storage_option)
-    _say_decided(corrections.reject(opened, review.chosen_of(opened, items or [], proposal), _decider(why)), as_json)
+    _say_decided(corrections.reject(opened, desk.chosen_of(opened, items or [], proposal), _decider(why)), as_json)
 
 
 @quarantine.command()
@@ -181,7 +181,7 @@ def replay(lake: LakeOption, as_json: JsonOption = False, storage_option: Storag
 
 
 def _decider(why: str) -> "Decider":
-    from app.lake.corrections import Decider
+    from app.review.corrections import Decider
 
     return Decider(operator(), why, datetime.now(UTC))
 
@@ -214,7 +214,7 @@ def _say_bulk(found: "Bulk", as_json: bool) -> None:
 
 
 def _say_decided(made: "list[Decision]", as_json: bool) -> None:
-    from app.lake import corrections
+    from app.review import corrections
 
     if as_json:
         print_json(corrections.document(made))

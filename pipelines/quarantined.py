@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 
 from app.compliance.corrections import Decision, standings
 from app.contracts.lake import QUARANTINE, QUARANTINE_DAILY
-from app.lake import delta, quarantine
+from app.lake import delta
 from app.lake.delta import StagedFile
+from app.review import quarantine
 from pipelines import gold
 from pipelines.boundary import guard
 from pipelines.work import Run

@@ -25,12 +25,13 @@ from app.contracts import landing
 from app.contracts.amount_form import AmountForm
 from app.contracts.lake import BRONZE, CORRECTIONS, QUARANTINE
 from app.errors import LakeDamaged, NotReconciled, ReviewRefused
-from app.lake import corrections as kept
-from app.lake import delta, layout, quarantine, runs
+from app.lake import delta, layout, runs
 from app.lake.arrivals import DUPLICATE
 from app.lake.lake import open_lake
 from app.lake.storage import Storage
 from app.readers.parsed import Numbers
+from app.review import corrections as kept
+from app.review import quarantine
 from app.settings import Settings
 from pipelines import bronze, corrected, plan, publish, reconcile
 from pipelines.attempt import Attempt, attempt
@@ -181,11 +182,24 @@ def _decide(doing: _Replay) -> None:
     sequence = kept.next_sequence(doing.before)
     for item, standing in sorted(doing.approved.items()):
         act = Act.RETURNED if item in returned else Act.DUPLICATE if item in duplicates else Act.ACCEPTED
-        now = returned.get(item, {"reasons": (), "amount_minor": None, "currency": None})
-        found = {"reasons": tuple(now["reasons"]), "amount_minor": now["amount_minor"], "currency": now["currency"]}
-        by = {"who": doing.who, "why": "replayed", "decided_at": run.started_at, "run_id": run.run_id, "sequence": sequence}
-        about: dict[str, Any] = {"act": act, "proposal": standing.proposal or 0, "correction": None, "rule": None}
-        doing.outcomes.append(Decision(*item, **about, **found, **by))
+        found = returned.get(item, {"reasons": (), "amount_minor": None, "currency": None})
+        doing.outcomes.append(
+            Decision(
+                *item,
+                act,
+                standing.proposal or 0,
+                correction=None,
+                rule=None,
+                reasons=tuple(found["reasons"]),
+                amount_minor=found["amount_minor"],
+                currency=found["currency"],
+                who=doing.who,
+                why="replayed",
+                sequence=sequence,
+                decided_at=run.started_at,
+                run_id=run.run_id,
+            )
+        )
     rows = guard(CORRECTIONS, kept.rows_of(doing.outcomes))
     day.stage(CORRECTIONS.path, delta.stage(run.lake.storage, CORRECTIONS, f"part-{run.run_id}", rows, {}, run.started_at))
 

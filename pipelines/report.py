@@ -209,6 +209,7 @@ def reasons_page() -> str:
         "# Reasons",
         "",
         "Why a record is quarantined (reject) or kept with a warning (warn). Made by `leofric reasons --format markdown`.",
+        "How a quarantined record is corrected: [quarantine.md](quarantine.md).",
         "",
     ]
     lines += ["| code | severity | what is wrong | specification | example |", "|---|---|---|---|---|"]

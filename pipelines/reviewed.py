@@ -13,9 +13,9 @@ from app.compliance.control_totals import Totals
 from app.compliance.corrections import OUTCOMES, Act, Decision, Item
 from app.contracts.lake import QUARANTINE
 from app.errors import LakeDamaged
-from app.lake import corrections as kept
-from app.lake import quarantine
 from app.lake.lake import Lake
+from app.review import corrections as kept
+from app.review import quarantine
 from pipelines import replay
 from pipelines.reconcile import Tally
 

@@ -18,11 +18,12 @@ from app.compliance.corrections import Decision
 from app.contracts import landing
 from app.contracts.lake import BRONZE, DATA_QUALITY_DAILY, DUPLICATES, QUARANTINE, QUARANTINE_DAILY, SILVER
 from app.errors import NotReconciled
-from app.lake import corrections, layout, runs
+from app.lake import layout, runs
 from app.lake.arrivals import CONFLICT
 from app.lake.delta import StagedFile
 from app.lake.keys import Segment
 from app.lake.storage import Storage
+from app.review import corrections
 from app.settings import Settings
 from pipelines import bronze, duplicates, gold, ingest, plan, publish, quarantined, reconcile, silver
 from pipelines.attempt import Attempt, attempt

@@ -18,10 +18,10 @@ from app.compliance.corrections import Decision, State
 from app.contracts.landing import NAMES
 from app.contracts.reasons import CODES
 from app.errors import LakeBusy, LeofricError, ReviewRefused, UnknownRecord, UsageError
-from app.lake import corrections, review
-from app.lake.corrections import Chosen, Decider
 from app.lake.lake import Lake
-from app.lake.quarantine import filter_of
+from app.review import corrections, desk
+from app.review.corrections import Chosen, Decider
+from app.review.quarantine import filter_of
 from app.validation.fixes import RULES
 from serve.access import INSECURE_LOCAL, Client
 from serve.problems import Problem
@@ -90,7 +90,7 @@ SCHEMAS: Final = {
 PROPOSALS: Final = ("Correction", "LeavingOut", "Bulk")
 VERDICTS: Final = ("OfItems", "OfProposal")
 PARAMETERS: Final = [{"name": name, "in": "query", "required": False, "schema": dict(form)} for name, form in _FORMS.items()]
-ITEM_PARAMETER: Final = {"name": "item", "in": "path", "required": True, "schema": {"type": "string", "pattern": _ITEM}}
+ITEM_PARAMETER: Final[dict[str, Any]] = {"name": "item", "in": "path", "required": True, "schema": {"type": "string", "pattern": _ITEM}}
 
 Result = TypeVar("Result")
 
@@ -109,16 +109,16 @@ class Reviews:
             if name not in _FORMS:
                 raise _unprocessable(f"there is no parameter {name}; there are {', '.join(_FORMS)}", name)
             _check(_FORMS[name], text, name)
-        days = {name: None if name not in words else float(words[name]) for name in ("older_than", "younger_than")}
-        told = {name: words.get(name) for name in ("reason", "source", "state", "currency", "least_amount")}
+        older, younger = (None if name not in words else float(words[name]) for name in ("older_than", "younger_than"))
+        reason, source, state, currency, least = map(words.get, ("reason", "source", "state", "currency", "least_amount"))
         offset, limit = int(words.get("offset", 0)), int(words.get("limit", 50))
-        wanted = filter_of(**told, **days)
-        return orjson.dumps(await self._do(lambda: review.listing(self._lake, wanted, self._clock(), offset, limit)))
+        wanted = filter_of(reason, source, state, currency, least, older, younger)
+        return orjson.dumps(await self._do(lambda: desk.listing(self._lake, wanted, self._clock(), offset, limit)))
 
     async def shown(self, item: str) -> bytes:
         """All that is known of one record."""
         _check(ITEM_PARAMETER["schema"], item, "item")
-        return orjson.dumps(await self._do(lambda: review.shown(self._lake, item, self._clock())))
+        return orjson.dumps(await self._do(lambda: desk.shown(self._lake, item, self._clock())))
 
     async def propose(self, body: bytes, client: Client) -> bytes:
         """Propose a correction, or what a rule makes of all open records that fit."""
@@ -127,9 +127,9 @@ class Reviews:
 
         def work() -> list[Decision]:
             if "rule" in asked:
-                found = review.by_rule(self._lake, asked["rule"], asked.get("reason"), asked.get("source"), by.now)
+                found = desk.by_rule(self._lake, asked["rule"], asked.get("reason"), asked.get("source"), by.now)
                 return corrections.propose(self._lake, dict(found.corrections), asked["rule"], by)
-            made = review.corrections_of(self._lake, asked["items"], asked.get("values"))
+            made = desk.corrections_of(self._lake, asked["items"], asked.get("values"))
             return corrections.propose(self._lake, made, None, by)
 
         return await self._decided(work)
@@ -145,7 +145,7 @@ class Reviews:
     async def _judged(self, act: Callable[[Lake, Chosen, Decider], list[Decision]], body: bytes, client: Client) -> bytes:
         asked = _read(body, VERDICTS)
         by = self._decider(client, asked)
-        return await self._decided(lambda: act(self._lake, review.chosen_of(self._lake, asked.get("items", ()), asked.get("proposal")), by))
+        return await self._decided(lambda: act(self._lake, desk.chosen_of(self._lake, asked.get("items", ()), asked.get("proposal")), by))
 
     async def _decided(self, work: Callable[[], list[Decision]]) -> bytes:
         return orjson.dumps(corrections.document(await self._do(work)))

@@ -1,20 +1,21 @@
 """`leofric quarantine`: what reviewers see and do on the command line, and what is refused."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from app.compliance.corrections import State
 from app.contracts.lake import CORRECTIONS, QUARANTINE_DAILY, SILVER
-from app.lake import bulk, corrections, quarantine, review
-from app.lake.quarantine import Filter
-from app.validation.fixes import rule_of
+from app.review import bulk, corrections, desk, quarantine
+from app.review.quarantine import Filter
+from app.validation import transaction
+from app.validation.fixes import RULES, Rule, rule_of
 from pipelines import cli, verify
 from pipelines.executor import InProcess
 from pipelines.query import query
@@ -73,6 +74,26 @@ def test_four_thousand_lost_zeros_are_one_proposal_one_approval_and_one_replay(l
     assert {row["state"] for row in listed(lake)["items"]} == {"open", "corrected"}
     assert [verdict for verdict in verify.verify(opened(lake)) if verdict.faults] == []
     assert "sort_code_format" in CliRunner().invoke(cli.app, ["certificate", "--lake", str(lake)]).output
+
+
+def test_the_worked_example_of_the_documentation_works(lake: Path, somebody: list[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs/quarantine.md").read_text()
+    blocks = page.partition("## Worked example")[2].partition("## Rules")[0].split("```")[1::2]
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.strip().splitlines()]
+    assert [line[2] for line in lines] == ["list", "show", "propose", "approve", "replay", "verify"]
+    for _, *words in lines:
+        somebody[0] = "grace" if "approve" in words else "ada"
+        named = [str(lake) if word == "lake/" else str(items_of(lake)[3]) if word == "4f2a90c1d3e5:17" else word for word in words]
+        ran = CliRunner().invoke(cli.app, named)
+        assert ran.exit_code == 0, (named, ran.output)
+    assert "4f2a90c1d3e5:17" in page
+    assert len(rows(lake, SILVER)) == 19 + 39
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_every_rule_is_on_the_page(rule: Rule) -> None:
+    page = (Path(__file__).parents[2] / "docs/quarantine.md").read_text()
+    assert f"| `{rule.name}` | {rule.sentence} |" in page
 
 
 def test_a_dry_run_of_a_rule_changes_nothing(lake: Path) -> None:
@@ -141,13 +162,13 @@ GROWN = [(0.5, "up to a day"), (3, "up to a week"), (20, "up to 30 days"), (60, 
 @pytest.mark.parametrize(("days", "age"), GROWN)
 def test_records_grow_old(lake: Path, days: float, age: str) -> None:
     later = NOW + timedelta(days=days)
-    found = review.listing(opened(lake), Filter(older_than=timedelta(days=days)), later, 0, 1)
+    found = desk.listing(opened(lake), Filter(older_than=timedelta(days=days)), later, 0, 1)
     assert (found["records"], found["by_age"]) == (42, {age: 42})
-    assert review.listing(opened(lake), Filter(younger_than=timedelta(days=days)), later, 0, 1)["records"] == 0
+    assert desk.listing(opened(lake), Filter(younger_than=timedelta(days=days)), later, 0, 1)["records"] == 0
 
 
 def test_a_page_begins_where_the_last_one_ended(lake: Path) -> None:
-    pages = [review.listing(opened(lake), Filter(state=State.OPEN), NOW, offset, 20)["items"] for offset in (0, 20, 40)]
+    pages = [desk.listing(opened(lake), Filter(state=State.OPEN), NOW, offset, 20)["items"] for offset in (0, 20, 40)]
     assert [len(page) for page in pages] == [20, 20, 2]
     assert len({one["item"] for page in pages for one in page}) == 42
 
@@ -194,13 +215,13 @@ def test_a_rule_tries_thousands_of_records_in_one_call_of_the_validator(tmp_path
     write_csv(tmp_path / "landing/a.csv", [one | {"sort_code": "70246"} for one in records(1, count)])
     load(tmp_path / "landing", tmp_path / "lake")
     calls = []
-    validate = bulk.transaction.validate
+    validate = transaction.validate
 
     def counted(*given: Any) -> Any:
         calls.append(given)
         return validate(*given)
 
-    monkeypatch.setattr(bulk.transaction, "validate", counted)
+    monkeypatch.setattr("app.review.bulk.validate", counted)
     lake = opened(tmp_path / "lake")
     found = bulk.found_by(lake, rule_of("left-pad-sort-code"), quarantine.records(lake), NOW.date())
     assert (len(found.corrections), len(calls)) == (count, 1)

@@ -15,8 +15,9 @@ from app.contracts.lake import BRONZE, CORRECTIONS, DUPLICATES, QUARANTINE, SILV
 from app.contracts.landing import NAMES
 from app.contracts.table import TableContract
 from app.errors import LakeBusy, ReviewRefused
-from app.lake import corrections, lock
-from app.lake.corrections import Chosen
+from app.lake import lock
+from app.review import corrections
+from app.review.corrections import Chosen
 from app.settings import Settings
 from pipelines import verify
 from pipelines.executor import InProcess

@@ -6,8 +6,8 @@ from typing import Any
 
 from app.compliance.corrections import Decision, Item, correction_of
 from app.contracts.lake import ALERTS, QUARANTINE
-from app.lake import corrections, quarantine
-from app.lake.corrections import Chosen, Decider
+from app.review import corrections, quarantine
+from app.review.corrections import Chosen, Decider
 from app.settings import Settings
 from pipelines.executor import Executor, InProcess
 from pipelines.progress import Observer, Silent

@@ -2,8 +2,13 @@ from app.compliance.certificate import GENESIS, FileOutcome, canonical, chain_ha
 from app.compliance.control_totals import Totals
 
 
-def outcome(**sides: Totals) -> FileOutcome:
-    return FileOutcome("file:///a.csv", "ab", 10, "loaded", None, **sides)
+def outcome(
+    source: Totals,
+    accepted: Totals,
+    quarantined: Totals = Totals(),
+    duplicates: Totals = Totals(),  # noqa: B008 (it cannot be changed)
+) -> FileOutcome:
+    return FileOutcome("file:///a.csv", "ab", 10, "loaded", None, source, accepted, quarantined, duplicates)
 
 
 def test_a_file_adds_up_when_records_and_every_currency_do() -> None:

@@ -10,9 +10,10 @@ import pyarrow as pa
 from app.compliance.corrections import UNDECIDED, Act, Decision, Item, Standing, State, after, standings
 from app.contracts.lake import CORRECTIONS
 from app.errors import LakeBusy, ReviewRefused, UnknownRecord
-from app.lake import delta, layout, lock, quarantine
+from app.lake import delta, layout, lock
 from app.lake.delta import Change
 from app.lake.lake import Lake, create, has
+from app.review import quarantine
 
 APPLICATION: Final = "leofric-review"
 """The application id of decisions that people make; its version is the decision's number. Those of replays have the runs'."""

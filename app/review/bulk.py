@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 from app.compliance.corrections import Item, correction_of
 from app.contracts.amount_form import AmountForm
 from app.contracts.landing import SCHEMA
-from app.lake import quarantine, reference, runs
+from app.lake import reference, runs
 from app.lake.lake import Lake
 from app.readers.parsed import Numbers
 from app.reference.modulus import WeightTable
-from app.validation import transaction
+from app.review import quarantine
 from app.validation.fixes import Rule, fixed
+from app.validation.transaction import reasons, validate
 
 _MOST_EXAMPLES: Final = 3
 
@@ -65,10 +66,10 @@ def _try(bulk: Bulk, rule: Rule, rows: pa.Table, declared: Mapping[str, Any], we
     for name, values in new.items():
         corrected = corrected.set_column(SCHEMA.get_field_index(name), name, pc.coalesce(values, old[name]))
     amounts = AmountForm(**declared["amounts"]) if "amounts" in declared else None
-    judged = transaction.validate(corrected.combine_chunks().cast(SCHEMA), declared.get("zone"), weights, amounts)
+    judged = validate(corrected.combine_chunks().cast(SCHEMA), declared.get("zone"), weights, amounts)
     in_vain = np.flatnonzero(judged.rejected)
     bulk.in_vain += len(in_vain)
-    bulk.still.update(pc.list_flatten(transaction.reasons(judged, in_vain)).to_pylist())
+    bulk.still.update(pc.list_flatten(reasons(judged, in_vain)).to_pylist())
     _keep(bulk, np.flatnonzero(~judged.rejected), new, old, pa.table({"source_sha256": sources, "record_number": numbers}))
 
 

@@ -12,11 +12,11 @@ from app.compliance.corrections import UNDECIDED, Decision, Item, Standing, Stat
 from app.contracts.landing import NAMES
 from app.contracts.reasons import reason_of
 from app.errors import UsageError
-from app.lake import bulk, corrections, quarantine
-from app.lake.bulk import Bulk
-from app.lake.corrections import Chosen
 from app.lake.lake import Lake
-from app.lake.quarantine import AGES, OLDEST, Filter
+from app.review import bulk, corrections, quarantine
+from app.review.bulk import Bulk
+from app.review.corrections import Chosen
+from app.review.quarantine import AGES, OLDEST, Filter
 from app.validation.fixes import RULES, rule_of
 
 
