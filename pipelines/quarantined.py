@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from app.compliance.corrections import Decision, standings
+from app.compliance.corrections import Decision, seen
 from app.contracts.lake import QUARANTINE, QUARANTINE_DAILY
 from app.lake import delta
 from app.lake.delta import StagedFile
@@ -27,8 +27,8 @@ def stage_daily(run: Run, new: Sequence[StagedFile], decisions: Sequence[Decisio
     old = gold.files_of(run.lake.table(QUARANTINE_DAILY), "as_of_date", [run.ingest_date])[run.ingest_date]
     if not rows.num_rows:
         return [], old
-    states = pa.array([state.value for state in quarantine.states(rows, standings(decisions))], pa.string())
-    ages = pa.array([quarantine.age(at, run.started_at) for at in rows["ingested_at"].to_pylist()], pa.string())
+    states = pa.array([state.value for state in quarantine.states(rows, seen(decisions)[0])], pa.string())
+    ages = quarantine.ages(rows, run.started_at)
     figures = daily(rows.select(["reasons", "currency", "amount_minor"]).append_column("state", states).append_column("age", ages))
     partition = {"as_of_date": run.ingest_date}
     name = f"part-{run.run_id}"

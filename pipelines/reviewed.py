@@ -91,7 +91,7 @@ def read(lake: Lake, documents: Mapping[str, Mapping[str, Any]]) -> Reviewed:
     places = zip(rows["source_sha256"].to_pylist(), rows["record_number"].to_pylist(), strict=True)
     items = {Item(*place): number for number, place in enumerate(places)}
     loaded = {f["sha256"]: f["records"] for document in documents.values() for f in document["files"] if f["status"] == "loaded"}
-    faults = corrections.faults(decisions)
+    faults = corrections.seen(decisions)[1]
     faults += [
         f"decision {decision.sequence}: record {decision.item} is not in {QUARANTINE.path}"
         for decision in decisions

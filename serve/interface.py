@@ -162,7 +162,7 @@ def _add_reviews(api: FastAPI, desk: _Desk, service: Callable[[], Service], body
 
         return await desk.answer(request, "quarantine", work)
 
-    @api.get("/v1/quarantine/{item}", **openapi.QUARANTINED_RECORD)
+    @api.get("/v1/quarantine/records/{item}", **openapi.QUARANTINED_RECORD)
     async def quarantined_record(request: Request) -> Response:
         """One record as it came: its reasons, the rules that would mend it, and what was decided about it."""
 

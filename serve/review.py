@@ -193,6 +193,8 @@ def _read(body: bytes, forms: Sequence[str]) -> dict[str, Any]:
     for form in forms:
         schema = SCHEMAS[form]
         if set(schema["required"]) <= set(asked) <= set(schema["properties"]):
+            if isinstance(number := asked.get("proposal"), float) and number.is_integer():
+                asked["proposal"] = int(number)  # JSON knows no whole numbers: 7.0 is 7
             for name, value in asked.items():
                 _check(schema["properties"][name], value, name)
             return asked

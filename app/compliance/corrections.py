@@ -158,8 +158,11 @@ def standings(decisions: Iterable[Decision]) -> dict[Item, Standing]:
     return found
 
 
-def faults(decisions: Iterable[Decision]) -> list[str]:
-    """A sentence for each decision that could not have been made: somebody changed the table."""
+def seen(decisions: Iterable[Decision]) -> tuple[dict[Item, Standing], list[str]]:
+    """The same where some decision could not have been made, for somebody changed the table: it is passed over, and a sentence names it.
+
+    For whoever looks or counts. Whoever decides or replays uses ``standings``.
+    """
     found: dict[Item, Standing] = {}
     said = []
     for decision in decisions:
@@ -167,7 +170,7 @@ def faults(decisions: Iterable[Decision]) -> list[str]:
             found[decision.item] = after(found.get(decision.item, UNDECIDED), decision)
         except ReviewRefused as error:
             said.append(f"decision {decision.sequence}: {error}")
-    return said
+    return found, said
 
 
 def digest(decisions: Iterable[Decision]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from app.compliance.corrections import UNDECIDED, Decision, Item, Standing, State, correction_of, standings, values_of
+from app.compliance.corrections import UNDECIDED, Decision, Item, Standing, State, correction_of, seen, values_of
 from app.contracts.landing import NAMES
 from app.contracts.reasons import reason_of
 from app.errors import UsageError
@@ -22,19 +22,20 @@ from app.validation.fixes import RULES, rule_of
 
 def listing(lake: Lake, wanted: Filter, now: datetime, offset: int, limit: int) -> dict[str, Any]:
     """The records that fit, the oldest first, from ``offset`` on and at most ``limit``; and the totals of all that fit."""
-    rows, found = quarantine.records(lake), standings(corrections.decisions(lake))
+    rows, (found, _) = quarantine.records(lake), seen(corrections.decisions(lake))
     stand = quarantine.states(rows, found)
     fits = quarantine.chosen(rows, stand, wanted, now)
+    rows = rows.append_column("age", quarantine.ages(rows, now))
     page = rows.take(pa.array(fits[offset : offset + limit])).to_pylist()
     return {
         "records": len(fits),
-        "items": [_line(row, found.get(Item(row["source_sha256"], row["record_number"]), UNDECIDED), now) for row in page],
+        "items": [_line(row, found.get(Item(row["source_sha256"], row["record_number"]), UNDECIDED)) for row in page],
         "by_reason": _by_reason(rows.take(pa.array(fits))),
-        "by_age": _by_age(rows.take(pa.array(fits)), now),
+        "by_age": _by_age(rows.take(pa.array(fits))["age"].to_pylist()),
     }
 
 
-def _line(row: Mapping[str, Any], standing: Standing, now: datetime) -> dict[str, Any]:
+def _line(row: Mapping[str, Any], standing: Standing) -> dict[str, Any]:
     return {
         "item": str(Item(row["source_sha256"], row["record_number"])),
         "source": row["source_uri"],
@@ -43,7 +44,7 @@ def _line(row: Mapping[str, Any], standing: Standing, now: datetime) -> dict[str
         "amount_minor": row["amount_minor"],
         "currency": row["currency"],
         "state": standing.state.value,
-        "age": quarantine.age(row["ingested_at"], now),
+        "age": row["age"],
         "quarantined_at": row["ingested_at"].isoformat(),
         "proposal": standing.proposal,
         "proposed_by": standing.proposed_by,
@@ -63,8 +64,8 @@ def _by_reason(rows: pa.Table) -> list[dict[str, Any]]:
     return [{"reason": code, "records": count, "amount_minor": dict(sorted(amounts.get(code, {}).items()))} for code, count in ordered]
 
 
-def _by_age(rows: pa.Table, now: datetime) -> dict[str, int]:
-    counts = Counter(quarantine.age(at, now) for at in rows["ingested_at"].to_pylist())
+def _by_age(ages: Sequence[str]) -> dict[str, int]:
+    counts = Counter(ages)
     return {name: counts[name] for name in (*(name for _, name in AGES), OLDEST) if counts[name]}
 
 
@@ -74,10 +75,11 @@ def shown(lake: Lake, text: str, now: datetime) -> dict[str, Any]:
     (item,) = quarantine.resolve(rows, [text])
     mine = (np.asarray(rows["record_number"]) == item.record_number) & (np.asarray(rows["source_sha256"]) == item.source_sha256)
     row = rows.filter(pa.array(mine))
+    row = row.append_column("age", quarantine.ages(row, now))
     decided = [decision for decision in corrections.decisions(lake) if decision.item == item]
-    standing = standings(decided).get(item, UNDECIDED)
+    standing = seen(decided)[0].get(item, UNDECIDED)
     texts = quarantine.originals(lake, row).select(NAMES).to_pylist()
-    return _line(row.to_pylist()[0], standing, now) | {
+    return _line(row.to_pylist()[0], standing) | {
         "source_sha256": item.source_sha256,
         "record_number": item.record_number,
         "raw": quarantine.raw_of(lake, item).decode(errors="backslashreplace"),
@@ -121,6 +123,6 @@ def chosen_of(lake: Lake, texts: Sequence[str], proposal: int | None) -> Chosen:
 def by_rule(lake: Lake, rule: str, reason: str | None, source: str | None, now: datetime) -> Bulk:
     """What a rule makes of all open records with this reason, of this source."""
     named, rows = rule_of(rule), quarantine.records(lake)
-    states = quarantine.states(rows, standings(corrections.decisions(lake)))
+    states = quarantine.states(rows, seen(corrections.decisions(lake))[0])
     fits = quarantine.chosen(rows, states, Filter(reason, source, State.OPEN), now)
     return bulk.found_by(lake, named, rows.take(pa.array(fits)), now.date())

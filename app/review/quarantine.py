@@ -111,10 +111,12 @@ def _at_least(rows: pa.Table, amount: Decimal) -> npt.NDArray[np.bool_]:
     return np.array([minor is not None and abs(minor) >= least[code] for minor, code in pairs], dtype=np.bool_)
 
 
-def age(ingested_at: datetime, now: datetime) -> str:
-    """How long a record has been in quarantine, in the words of AGES."""
-    days = (now - ingested_at) / timedelta(days=1)
-    return next((name for most, name in AGES if days <= most), OLDEST)
+def ages(rows: pa.Table, now: datetime) -> pa.StringArray:
+    """How long each of these rows has been in quarantine, in the words of AGES."""
+    since = rows["ingested_at"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()
+    days = (pa.scalar(now, pa.timestamp("us", tz="UTC")).cast(pa.int64()).as_py() - since) / (24 * 3600 * 1_000_000)
+    place = np.searchsorted([most for most, _ in AGES], days, side="left")
+    return pa.array([*(name for _, name in AGES), OLDEST], pa.string()).take(pa.array(place))
 
 
 def resolve(rows: pa.Table, texts: Iterable[str]) -> list[Item]:

@@ -78,7 +78,7 @@ def test_every_answer_is_of_the_document(local: FastAPI) -> None:
 
 
 def test_with_a_key_every_answer_is_of_the_document_and_without_there_is_none(lake: Path, tmp_path: Path) -> None:
-    key = keys.create(opened(lake), "both", [Scope.VALIDATE, Scope.SCORE], "tests", datetime.now(UTC))
+    key = keys.create(opened(lake), "all", list(Scope), "tests", datetime.now(UTC))
     with served(lake, journal=tmp_path) as api:
         statuses = run(api, 30, key)
     assert statuses[200] > 50

@@ -1,6 +1,7 @@
 """Replay: what reviewers approved goes through the functions of a load, and every record and penny of it is counted."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,11 @@ from app.contracts.lake import BRONZE, CORRECTIONS, DUPLICATES, QUARANTINE, SILV
 from app.contracts.landing import NAMES
 from app.contracts.table import TableContract
 from app.errors import LakeBusy, ReviewRefused
-from app.lake import lock
+from app.lake import layout, lock
 from app.review import corrections
 from app.review.corrections import Chosen
 from app.settings import Settings
-from pipelines import verify
+from pipelines import publish, verify
 from pipelines.executor import InProcess
 from pipelines.progress import Silent
 from pipelines.score import score
@@ -184,6 +185,52 @@ def test_many_decisions_do_not_lie_in_a_file_each(lake: Path, truth: list[dict[s
         corrections.reject(opened(lake), Chosen(proposal=proposal), ADA)
     assert len(rows(lake, CORRECTIONS)) == 24
     assert len(opened(lake).table(CORRECTIONS).file_uris()) < 16
+
+
+def test_a_reviewer_who_died_between_file_and_commit_has_decided_nothing_and_the_next_leaves_no_trace_of_it(
+    lake: Path, truth: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = items_of(lake)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.lake.delta.commit", dies)
+        with pytest.raises(KeyboardInterrupt):
+            propose(lake, {items[3]: right(truth, 3)})
+    assert rows(lake, CORRECTIONS) == []
+    propose(lake, {items[7]: right(truth, 7)})
+    assert [row["record_number"] for row in rows(lake, CORRECTIONS)] == [7]
+    assert len(list((lake / CORRECTIONS.path).glob("*.parquet"))) == 1
+
+
+def test_while_a_dead_run_is_not_made_good_nobody_decides(lake: Path, truth: list[dict[str, str]]) -> None:
+    publish.begin(opened(lake), "20260304T090000Z-dead0000")
+    with pytest.raises(LakeBusy, match="died before its end"):
+        propose(lake, {items_of(lake)[3]: right(truth, 3)})
+    assert rows(lake, CORRECTIONS) == []
+
+
+def test_a_lake_of_an_older_version_gets_the_table_with_the_first_decision(lake: Path, truth: list[dict[str, str]]) -> None:
+    shutil.rmtree(lake / CORRECTIONS.path)
+    identity = json.loads((lake / layout.IDENTITY).read_text())
+    identity["tables"].remove(CORRECTIONS.path)
+    (lake / layout.IDENTITY).write_text(json.dumps(identity))
+    assert faults(lake) == []
+    correct(lake, {items_of(lake)[3]: right(truth, 3)})
+    assert replayed(lake)["totals"]["accepted"] == 1
+
+
+def test_decisions_that_cannot_have_been_made_stop_no_load_but_are_never_replayed(
+    lake: Path, truth: list[dict[str, str]], tmp_path: Path
+) -> None:
+    approve(lake, propose(lake, {items_of(lake)[3]: right(truth, 3)}))
+    _rewrite(lake, CORRECTIONS, lambda old: [row | {"who": "ada"} for row in old])
+    write_csv(tmp_path / "more/b.csv", records(50, 60))
+    assert load(tmp_path / "more", lake)["status"] == "succeeded"
+    with pytest.raises(ReviewRefused, match="cannot approve it"):
+        replayed(lake)
 
 
 def test_a_payment_that_comes_by_a_replay_is_scored_as_if_it_had_come_with_the_others(

@@ -82,7 +82,7 @@ def test_one_proposes_by_rule_another_approves_and_the_replay_takes_it(lake: Pat
 def test_a_record_is_shown_with_its_decisions(lake: Path, asked: Any) -> None:
     item = next(str(item) for number, item in items_of(lake).items() if number == 6)
     assert asked("joan", PROPOSALS, {"items": [item], "values": {"country": "GB"}, "why": "it is"}).status == 200
-    found = asked("joan", f"{LIST}/{item}").document()
+    found = asked("joan", f"{LIST}/records/{item}").document()
     assert (found["correction"], found["decisions"][0]["who"]) == ({"country": "GB"}, "joan")
     assert asked("joan", REJECTIONS, {"items": [item], "why": "a slip"}).status == 200
     assert asked("joan", PROPOSALS, {"items": [item], "leave_out": True, "why": "unreadable form"}).status == 200
@@ -98,8 +98,8 @@ def test_a_record_is_shown_with_its_decisions(lake: Path, asked: Any) -> None:
         ("joan", f"{LIST}?reason=nonsense", None, 422, "reason is one of"),
         ("joan", f"{LIST}?page=2", None, 422, "no parameter page"),
         ("joan", f"{LIST}?limit=9999", None, 422, "limit is written otherwise"),
-        ("joan", f"{LIST}/{'0' * 12}:1", None, 404, "is in quarantine"),
-        ("joan", f"{LIST}/what", None, 422, "item is written otherwise"),
+        ("joan", f"{LIST}/records/{'0' * 12}:1", None, 404, "is in quarantine"),
+        ("joan", f"{LIST}/records/what", None, 422, "item is written otherwise"),
         ("joan", PROPOSALS, {"why": "x"}, 422, "send {items, values, why}"),
         ("joan", PROPOSALS, {"items": [], "values": {"country": "GB"}, "why": "x"}, 422, "1 to 1000 elements"),
         ("joan", PROPOSALS, {"items": [f"{'0' * 12}:1"], "values": {"country": "GB"}, "why": "x"}, 404, "is in quarantine"),

@@ -16,7 +16,7 @@ from app.compliance.corrections import (
     after,
     correction_of,
     digest,
-    faults,
+    seen,
     standings,
     values_of,
 )
@@ -99,8 +99,9 @@ def test_a_returned_record_is_open_and_knows_what_is_still_wrong() -> None:
 def test_decisions_in_order_make_standings_and_one_out_of_place_is_a_fault() -> None:
     good = [decision(Act.PROPOSED, 1), decision(Act.APPROVED, 2, "grace")]
     assert standings(good)[ITEM].state is State.APPROVED
-    assert faults(good) == []
-    (fault,) = faults([good[0], replace(good[1], who="ada")])
+    assert seen(good) == (standings(good), [])
+    found, (fault,) = seen([good[0], replace(good[1], who="ada")])
+    assert found[ITEM].state is State.PROPOSED
     assert "ada proposed this and cannot approve it" in fault
 
 
