@@ -111,8 +111,10 @@ def propose(
     opened = lake_at(lake, storage_option)
     if rule is not None:
         found = desk.by_rule(opened, rule, reason, source, datetime.now(UTC))
-        _say_bulk(found, as_json)
+        _say_bulk(found)
         if dry_run or not found.corrections:
+            if as_json:
+                print_json(found.document())
             return
         made = corrections.propose(opened, found.corrections, rule, _decider(why))
     else:
@@ -202,8 +204,8 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _say_bulk(found: "Bulk", as_json: bool) -> None:
-    console = errors if as_json else console_for_results()
+def _say_bulk(found: "Bulk") -> None:
+    console = errors  # what is proposed is the result; this is how it came about
     console.print(f"{found.looked_at:,} open records fit; the rule makes {len(found.corrections):,} of them acceptable.")
     for example in found.examples:
         changes = ", ".join(f"{name} {old!r} -> {new!r}" for name, (old, new) in example["changes"].items())

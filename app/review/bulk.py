@@ -34,6 +34,11 @@ class Bulk:
     in_vain: int = 0
     examples: list[dict[str, Any]] = field(default_factory=list)
 
+    def document(self) -> dict[str, Any]:
+        """What was found, as JSON."""
+        counts = {"looked_at": self.looked_at, "acceptable": len(self.corrections), "in_vain": self.in_vain}
+        return counts | {"still": dict(sorted(self.still.items())), "examples": self.examples}
+
 
 def found_by(lake: Lake, rule: Rule, rows: pa.Table, today: date) -> Bulk:
     """Try a rule on rows of quarantine (``quarantine.COLUMNS``) that could be read; those that could not have no texts to change."""

@@ -99,6 +99,8 @@ def test_every_rule_is_on_the_page(rule: Rule) -> None:
 def test_a_dry_run_of_a_rule_changes_nothing(lake: Path) -> None:
     ran = leofric(lake, "propose", "--rule", "left-pad-sort-code", "--why", "to see", "--dry-run")
     assert (ran.exit_code, "39 of them acceptable" in ran.output) == (0, True)
+    found = json.loads(leofric(lake, "propose", "--rule", "left-pad-sort-code", "--why", "to see", "--dry-run", "--json").stdout)
+    assert (found["acceptable"], found["in_vain"], found["still"]) == (39, 1, {"country_format": 1})
     assert rows(lake, CORRECTIONS) == []
 
 
