@@ -33,7 +33,7 @@ Source = Annotated[str | None, typer.Option(help="A part of the landing file's a
 Days = Annotated[float | None, typer.Option(min=0, help="Days in quarantine.")]
 LeastAmount = Annotated[str | None, typer.Option(help="Of at least so much, whatever the sign, in units of the record's currency.")]
 Currency = Annotated[str | None, typer.Option(help="An ISO 4217 code.")]
-Items = Annotated[list[str] | None, typer.Argument(metavar="[ITEM]...", help="Records, as `leofric quarantine list` names them.")]
+Items = Annotated[list[str] | None, typer.Argument(metavar="ITEM", help="Records, as `leofric quarantine list` names them.")]
 Proposal = Annotated[int | None, typer.Option(help="All records of this proposal; with items, those if it is still theirs.")]
 Why = Annotated[str, typer.Option(help="Why, in words that a reviewer understands next year.")]
 

@@ -212,6 +212,16 @@ def test_sql_sees_decisions_that_came_after_the_last_run(lake: Path) -> None:
     assert [(row["act"], row["who"]) for row in found] == [("proposed", "ada"), ("approved", "grace")]
 
 
+def test_the_page_s_query_finds_what_is_still_open(lake: Path) -> None:
+    items = items_of(lake)
+    correct(lake, {items[1]: {"sort_code": "070246"}, items[2]: {"sort_code": "9"}, items[3]: None})
+    replayed(lake)
+    sql = (Path(__file__).parents[2] / "docs/quarantine.md").read_text().split("```")[-2]
+    found = {row["record_number"] for row in query(opened(lake), sql).to_pylist()}
+    assert found == set(items) - {1, 3}
+    assert listed(lake, "--state", "open")["records"] == len(found)
+
+
 def test_a_rule_tries_thousands_of_records_in_one_call_of_the_validator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 4_000
     write_csv(tmp_path / "landing/a.csv", [one | {"sort_code": "70246"} for one in records(1, count)])
