@@ -9,6 +9,8 @@ LeofricError
 │   ├── LakeNotFound      there is no lake, table or run at that place
 │   └── LakeDamaged       a file of a table cannot be read
 ├── LineageNotTold        a receiver of lineage events is away; they wait, and no run fails of it
+├── ReviewRefused         a decision about a quarantined record cannot be made; nothing changed (exit code 1)
+│   └── UnknownRecord     quarantine has no such record
 ├── ModelError            a model is not there, is damaged, or may not become the champion (exit code 1)
 └── NotReconciled         control totals differ: nothing was published (exit code 1)
 
@@ -62,6 +64,14 @@ class LakeDamaged(LakeError):
 
 class LineageNotTold(LeofricError):
     """A receiver of OpenLineage events could not be told; what it missed is told later."""
+
+
+class ReviewRefused(LeofricError):
+    """A decision about a quarantined record cannot be made: it is unknown, closed, or somebody else's turn. Nothing was changed."""
+
+
+class UnknownRecord(ReviewRefused):
+    """No record in quarantine has this id, or more than one has this beginning of one."""
 
 
 class ModelError(LeofricError):

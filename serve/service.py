@@ -30,6 +30,7 @@ from serve.metrics import Metrics
 from serve.problems import Problem
 from serve.redis_line import StoreChanged, StoreLost
 from serve.requests import Asked
+from serve.review import Reviews
 from serve.rollout import Rollouts
 from serve.settings import ServeSettings
 
@@ -68,6 +69,7 @@ class Service:
         self._authenticator = _authenticator(self._keys, self._tokens)
         storage = settings.rate_limit_storage.get_secret_value()
         self._limiter = None if settings.rate_limit is None else Limiter(settings.rate_limit, storage)
+        self.reviews = Reviews(self._lake, clock)
         self._jobs: list[_Job] = []
         self.broken: str | None = None
         self._trimmed_on: date | None = None
@@ -253,6 +255,7 @@ class Service:
     def close(self) -> None:
         """Close the journal; nothing is lost without it, but a run can load what is closed."""
         self._reader.shutdown()
+        self.reviews.close()
         self._rollouts.close()
         self._engine.histories.close()
         self._journal.close(self._clock())

@@ -103,7 +103,7 @@ QUARANTINE = TableContract(
             _INTERNAL,
             example=("timestamp_no_zone",),
         ),
-        Column("status", pa.string(), "open, until somebody decides", _INTERNAL),
+        Column("status", pa.string(), "what it was when it came: open; what was decided since is in control/corrections", _INTERNAL),
         Column("transaction_id", pa.string(), "as it came, where the record could be read", _CONFIDENTIAL, nullable=True),
         *_READ_AMOUNT,
         *_SOURCE,
@@ -127,6 +127,43 @@ DUPLICATES = TableContract(
     append_only=True,
     owner=Owner.PAYMENTS,
     retention="payments_of_customers",
+)
+CORRECTIONS = TableContract(
+    "control/corrections",
+    "what was decided about quarantined records, one row a record and decision; their order makes a record's state",
+    (
+        Column("source_sha256", pa.string(), "SHA-256 of the record's file, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
+        Column("record_number", pa.int64(), "the record's position in the file", _INTERNAL, least=1),
+        Column(
+            "act",
+            pa.string(),
+            "what was done with it; the last three are what a replay found",
+            _INTERNAL,
+            pattern="proposed|approved|closed|rejected|accepted|duplicate|returned",
+        ),
+        Column("proposal", pa.int64(), "number of the decision that proposed what this one is about", _INTERNAL, least=1),
+        Column(
+            "correction",
+            pa.string(),
+            "of a proposal: the new values by landing column, as JSON; null: leave the record out for good",
+            _PERSONAL,
+            nullable=True,
+        ),
+        Column("rule", pa.string(), "of a proposal: the rule that made it, if one did", _INTERNAL, nullable=True),
+        Column(
+            "reasons",
+            pa.list_(pa.field("element", pa.string())),
+            "of a returned record: every reason code that applies now",
+            _INTERNAL,
+        ),
+        *_READ_AMOUNT,
+        Column("who", pa.string(), "who decided", _INTERNAL),
+        Column("why", pa.string(), "why, in words", _CONFIDENTIAL),
+        Column("sequence", pa.int64(), "number of the decision; those of many records at once share it", _INTERNAL, least=1),
+        Column("decided_at", _INSTANT, "when", _INTERNAL),
+        Column("run_id", pa.string(), "of what a replay found: the replay", _INTERNAL, nullable=True),
+    ),
+    append_only=True,
 )
 RUNS = TableContract(
     "control/runs",
@@ -195,6 +232,27 @@ DATA_QUALITY_DAILY = TableContract(
     partition_by=("ingest_date",),
     owner=Owner.DATA_OFFICE,
     retention="business_records",
+)
+QUARANTINE_DAILY = TableContract(
+    "gold/quarantine_daily",
+    "what had been quarantined when the day's last load or replay ended, by reason, state and age",
+    (
+        Column("as_of_date", pa.date32(), "the UTC day on which the run began", _INTERNAL),
+        Column("reason", pa.string(), "reason code; a record with two is in both; null: all records, each once", _INTERNAL, nullable=True),
+        Column("state", pa.string(), "open, proposed, approved, corrected or closed", _INTERNAL),
+        Column("age", pa.string(), "how long it had been there: up to a day, a week, 30 days, 90 days, or over 90 days", _INTERNAL),
+        Column("currency", pa.string(), "ISO 4217 code; null where no amount could be read", _INTERNAL, nullable=True, pattern=_CURRENCY),
+        Column("records", pa.int64(), "how many", _INTERNAL, "records", least=1),
+        Column(
+            "amount_minor",
+            pa.int64(),
+            "sum of their signed amounts; null where none could be read",
+            _INTERNAL,
+            "minor units of currency",
+            nullable=True,
+        ),
+    ),
+    partition_by=("as_of_date",),
 )
 
 BANDS = ("low", "medium", "high")
@@ -345,13 +403,18 @@ TABLES = (
     ACCOUNT_DAILY,
     CHANNEL_DAILY,
     DATA_QUALITY_DAILY,
+    QUARANTINE_DAILY,
     SCORES,
     ALERTS,
     DRIFT_DAILY,
     SHADOW_SCORES,
     FEEDBACK,
+    CORRECTIONS,
     RUNS,
 )
 
 NOT_OF_RUNS = (SHADOW_SCORES, RUNS)
 """Tables that no certificate names: the service writes one between runs, and the other has the certificates."""
+
+BETWEEN_RUNS = (CORRECTIONS,)
+"""Tables that runs write and people too, between runs: a query sees their newest version."""

@@ -9,16 +9,19 @@ from typing import Any
 
 import pytest
 
-from app.contracts.lake import TABLES
+from app.compliance.corrections import Item
+from app.contracts.lake import QUARANTINE, TABLES
+from app.errors import ReviewRefused
 from app.lake import layout, runs
 from pipelines import publish, verify
 from pipelines.executor import InProcess
 from pipelines.progress import Silent
 from pipelines.score import score
 from tests.support.champion import put_into_use
-from tests.support.killed_run import SCORE, SETTINGS
-from tests.support.lake import NOW, content, files_in, load, opened
+from tests.support.killed_run import REPLAY, SCORE, SETTINGS
+from tests.support.lake import NOW, content, files_in, load, opened, rows
 from tests.support.landing import ndjson_bytes, record, records, write_csv, write_parquet
+from tests.support.review import correct, replayed
 
 STAGES = ("open", "ingest", "bronze", "duplicates", "silver", "gold", "reconcile", "publish")
 RANDOM_MOMENTS = 30
@@ -146,3 +149,55 @@ def test_scoring_that_is_killed_at_random_writes_is_made_good_by_the_next(to_sco
         shutil.copytree(to_score, tmp_path / str(moment))
         assert killed(Path(SCORE), tmp_path / str(moment), f"write:{moment}").returncode == -9, moment
         is_whole_after_scoring_again(tmp_path / str(moment), all_scored)
+
+
+@pytest.fixture(scope="module")
+def to_replay(landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with corrections approved: of ten records eight will do, and two will not."""
+    lake = tmp_path_factory.mktemp("to_replay") / "lake"
+    load(landing / "first", lake, SETTINGS)
+    load(landing / "day", lake, SETTINGS)
+    wrong = [row for row in rows(lake, QUARANTINE) if row["reasons"] == ["currency_not_money"]]
+    values = {Item(row["source_sha256"], row["record_number"]): {"currency": "GBP" if n > 1 else "XYZ"} for n, row in enumerate(wrong)}
+    correct(lake, values)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def all_replayed(to_replay: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lake = tmp_path_factory.mktemp("all_replayed") / "lake"
+    shutil.copytree(to_replay, lake)
+    totals = replayed(lake, SETTINGS)["totals"]
+    assert (totals["records"], totals["accepted"], totals["quarantined"]) == (10, 8, 2)
+    return lake
+
+
+def is_whole_after_replaying_again(lake: Path, all_replayed: Path) -> None:
+    """The next replay undoes the dead one and does its work; or finishes it, and then there is nothing left to do."""
+    try:
+        replayed(lake, SETTINGS)
+    except ReviewRefused as refused:
+        assert "no correction is approved" in str(refused)
+    assert content(lake) == content(all_replayed)
+    assert [v for v in verify.verify(opened(lake)) if v.faults] == []
+    nothing_is_left_over(lake)
+
+
+@pytest.mark.parametrize("stage", ["open", "corrections", "bronze", "duplicates", "silver", "gold", "reconcile", "publish"])
+def test_a_replay_that_is_killed_after_a_stage_is_made_good_by_the_next(
+    to_replay: Path, all_replayed: Path, tmp_path: Path, stage: str
+) -> None:
+    shutil.copytree(to_replay, tmp_path / "lake")
+    ended = killed(Path(REPLAY), tmp_path / "lake", f"end:{stage}")
+    assert ended.returncode == -9, ended.stderr
+    is_whole_after_replaying_again(tmp_path / "lake", all_replayed)
+
+
+def test_a_replay_that_is_killed_at_random_writes_is_made_good_by_the_next(to_replay: Path, all_replayed: Path, tmp_path: Path) -> None:
+    shutil.copytree(to_replay, tmp_path / "counted")
+    ended = killed(Path(REPLAY), tmp_path / "counted", "never")
+    assert ended.returncode == 0, ended.stderr
+    for moment in random.Random(2026).sample(range(1, 2 * int(ended.stdout) + 1), RANDOM_MOMENTS // 2):
+        shutil.copytree(to_replay, tmp_path / str(moment))
+        assert killed(Path(REPLAY), tmp_path / str(moment), f"write:{moment}").returncode == -9, moment
+        is_whole_after_replaying_again(tmp_path / str(moment), all_replayed)
