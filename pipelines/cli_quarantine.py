@@ -19,6 +19,7 @@ from pipelines.cli_common import (
     print_json,
     reports_errors,
     storage_at,
+    tell_lineage,
 )
 
 if TYPE_CHECKING:
@@ -178,6 +179,7 @@ def replay(lake: LakeOption, as_json: JsonOption = False, storage_option: Storag
         print_json(report.document(certificate))
     else:
         report.summary(certificate, console_for_results())
+    tell_lineage(storage)
     if certificate["status"] != "succeeded":
         raise typer.Exit(FAILED)
 

@@ -10,7 +10,7 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 
-from app.contracts.lake import NOT_OF_RUNS, RUNS
+from app.contracts.lake import BETWEEN_RUNS, NOT_OF_RUNS, RUNS
 from app.contracts.table import TableContract
 from app.errors import LakeDamaged
 from app.lake.lake import Lake
@@ -36,7 +36,7 @@ class Finder:
     ) -> pa.Table:
         """The rows for which the condition holds, all columns if none are named; ``days`` are of the first partition column."""
         names = list(columns or contract.schema.names)
-        table = self.lake.table(contract, None if contract in NOT_OF_RUNS else self.versions.get(contract.path))
+        table = self.lake.table(contract, None if contract in (*NOT_OF_RUNS, *BETWEEN_RUNS) else self.versions.get(contract.path))
         paths = [path for path, day in _files(pa.table(table.get_add_actions(flatten=True)), contract) if _within(day, days)]
         if not paths:
             return contract.schema.empty_table().select(names)

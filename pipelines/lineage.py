@@ -63,6 +63,7 @@ def _edges() -> Iterator[Edge]:
     yield from _scored()
     yield from _alerts()
     yield from _of_people()
+    yield from _reviewed()
 
 
 def _loaded() -> Iterator[Edge]:
@@ -161,6 +162,32 @@ def _of_people() -> Iterator[Edge]:
     yield from _made_of(shadow, MODELS, _alike(verdicts, {How.CONDITIONAL: ("model", "profile")}))
     yield from _made_of(shadow, MODELS, _alike(("champion_id", "challenger_id"), {How.IDENTITY: ("model_id",)}))
     yield from _rows(shadow.path, LANDING, How.FILTER, (ROWS,))
+
+
+def _reviewed() -> Iterator[Edge]:
+    """What reviewers decided, the records that a replay made of it, and how much lies in quarantine."""
+    kept, told = lake.CORRECTIONS, lake.QUARANTINE_DAILY
+    corrected: Parts = {How.TRANSFORMATION: ("correction",)}
+    yield from _made_of(kept, lake.QUARANTINE.path, {name: {How.IDENTITY: (name,)} for name in ("source_sha256", "record_number")})
+    yield from _rows(kept.path, lake.QUARANTINE.path, How.FILTER, ("status", ROWS))
+    yield from _within(kept, _alike(("reasons", "amount_minor", "currency"), corrected))
+    yield from _made_of(kept, lake.BRONZE.path, _alike(("reasons", "amount_minor", "currency"), {How.TRANSFORMATION: landing.NAMES}))
+    typed = [column.name for column in lake.TYPED]
+    yield from _made_of(lake.SILVER, kept.path, _alike((*typed, "account_check", "counterparty_check"), corrected))
+    yield from _made_of(lake.DUPLICATES, kept.path, _alike(("transaction_id", "amount_minor", "currency"), corrected))
+    for contract in (lake.SILVER, lake.DUPLICATES):
+        yield from _rows(contract.path, kept.path, How.FILTER, ("act", "correction", ROWS))
+    figures: dict[str, Parts] = {
+        "reason": {How.IDENTITY: ("reasons",)},
+        "currency": {How.IDENTITY: ("currency",)},
+        "age": {How.TRANSFORMATION: ("ingested_at",)},
+        "records": {How.AGGREGATION: (ROWS,)},
+        "amount_minor": {How.AGGREGATION: ("amount_minor",)},
+    }
+    yield from _made_of(told, lake.QUARANTINE.path, figures)
+    yield from _made_of(told, kept.path, {"state": {How.TRANSFORMATION: ("act",)}})
+    yield from _rows(told.path, lake.QUARANTINE.path, How.GROUP_BY, ("reasons", "currency", "ingested_at", ROWS))
+    yield from _rows(told.path, kept.path, How.GROUP_BY, ("act", ROWS))
 
 
 def _alike(names: Iterable[str], parts: Parts) -> dict[str, Parts]:

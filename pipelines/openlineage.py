@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from app.contracts import landing
-from app.contracts.lake import FEEDBACK, SILVER, TABLES
+from app.contracts.lake import CORRECTIONS, DUPLICATES, FEEDBACK, SILVER, TABLES
 from app.contracts.table import Column, TableContract
 from app.lake import layout
 from app.lake.registry import Card
@@ -44,6 +44,7 @@ _VERSIONS: Final = {
 }
 _JOBS: Final = {
     "load": "landing files to bronze, silver, quarantine and gold, each record counted in and counted out",
+    "replay": "corrections that two people agreed on, through the functions that load a file",
     "score": "a score for each accepted payment, and alerts",
     "feedback": "analysts' decisions about payments",
     "train": "a detector trained on the lake's past",
@@ -229,7 +230,7 @@ def _file(file: Mapping[str, Any]) -> Document:
 def _sources(outputs: Iterable[TableContract], place: Place, certificate: Mapping[str, Any]) -> Iterator[Document]:
     """What of the lake the outputs are made of, by the graph, and is not itself one of them."""
     outputs = list(outputs)
-    names = {edge.source.dataset for contract in outputs for edge in _into(contract)} - {contract.path for contract in outputs}
+    names = {edge.source.dataset for contract in outputs for edge in _into(contract, certificate)} - {contract.path for contract in outputs}
     for contract in TABLES:
         if contract.path in names:
             yield _dataset(contract, place, certificate["tables"].get(contract.path, {}).get("version"))
@@ -267,9 +268,15 @@ def _metrics(contract: TableContract, certificate: Mapping[str, Any]) -> Documen
     return {"amount_minor": {"count": certificate["totals"][side]} | ({"sum": amounts[0]} if len(amounts) == 1 else {})}
 
 
-def _into(contract: TableContract) -> Iterator[Edge]:
-    """The edges into a table, through what lies nowhere: a feature is made when it is needed, so its own sources stand for it."""
+def _into(contract: TableContract, certificate: Mapping[str, Any]) -> Iterator[Edge]:
+    """The edges into a table, through what lies nowhere: a feature is made when it is needed, so its own sources stand for it.
+
+    Records are made of landing files by a load, and of corrections by a replay.
+    """
+    replayed = certificate["kind"] == "replay"
     for edge in graph().into(contract.path):
+        if edge.source.dataset == CORRECTIONS.path and contract in (SILVER, DUPLICATES) and not replayed:
+            continue
         if edge.source.dataset != FEATURES:
             yield edge
             continue
@@ -284,7 +291,7 @@ def column_lineage(contract: TableContract, place: Place, certificate: Mapping[s
     places = _places(place, certificate)
     fields: dict[str, dict[Node, set[How]]] = {}
     rows: dict[Node, set[How]] = {}
-    for edge in _into(contract):
+    for edge in _into(contract, certificate):
         if edge.source.column != ROWS:
             of = rows if edge.target.column == ROWS else fields.setdefault(edge.target.column, {})
             of.setdefault(edge.source, set()).add(edge.how)

@@ -17,6 +17,7 @@ from app.contracts.lake import (
     ALERTS,
     BRONZE,
     CHANNEL_DAILY,
+    CORRECTIONS,
     DATA_QUALITY_DAILY,
     DUPLICATES,
     FEEDBACK,
@@ -42,6 +43,7 @@ Row = dict[str, Any]
 ACCEPTED, QUARANTINED, DUPLICATE = "accepted", "quarantined", "duplicate"
 _PLACES: Final = ((ACCEPTED, SILVER), (QUARANTINED, QUARANTINE), (DUPLICATE, DUPLICATES))
 _SOURCE: Final = ("source_uri", "source_sha256", "record_number", "run_id", "ingested_at")
+_OF_DECISIONS: Final = ("sequence", "act", "proposal", "correction", "rule", "reasons", "who", "why", "decided_at", "run_id")
 _HORIZON: Final = timedelta(microseconds=timeline.HORIZON_US, days=1)
 
 
@@ -85,7 +87,15 @@ def _way(find: Finder, outcome: str, contract: TableContract, row: Row) -> dict[
         "bronze": _bronze(find, row),
         "checks": _checks(row),
         "row": {name: value for name, value in row.items() if name not in ("raw_record", "reasons", "status")} | _state(row),
+        "decisions": _decisions(find, row),
     }
+
+
+def _decisions(find: Finder, row: Row) -> list[Row]:
+    """What reviewers decided about the record, and what a replay made of it."""
+    here = equal("record_number", row["record_number"]) & equal("source_sha256", row["source_sha256"])
+    found = find.rows(CORRECTIONS, here).sort_by("sequence").to_pylist()
+    return [{name: one[name] for name in _OF_DECISIONS} for one in found]
 
 
 def _bronze(find: Finder, row: Row) -> Row | None:
@@ -198,6 +208,9 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {'silver' if way['outcome'] == ACCEPTED else 'kept':9} " + _pairs(
             {k: v for k, v in row.items() if k not in (*_SOURCE, *checks)}
         )
+        for one in way["decisions"]:
+            correction = "" if one["correction"] is None else f" {one['correction']}"
+            yield f"  review    {one['act']}{correction} by {one['who']} at {one['decided_at']:%Y-%m-%d %H:%M} UTC: {one['why']}"
     yield from _reckoned(document)
 
 

@@ -133,7 +133,7 @@ CORRECTIONS = TableContract(
     "what was decided about quarantined records, one row a record and decision; their order makes a record's state",
     (
         Column("source_sha256", pa.string(), "SHA-256 of the record's file, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
-        Column("record_number", pa.int64(), "the record's position in the file", _INTERNAL, least=1),
+        Column("record_number", pa.int64(), "the record's position in the file", _INTERNAL, "position", least=1),
         Column(
             "act",
             pa.string(),
@@ -141,7 +141,14 @@ CORRECTIONS = TableContract(
             _INTERNAL,
             pattern="proposed|approved|closed|rejected|accepted|duplicate|returned",
         ),
-        Column("proposal", pa.int64(), "number of the decision that proposed what this one is about", _INTERNAL, least=1),
+        Column(
+            "proposal",
+            pa.int64(),
+            "number of the decision that proposed what this one is about",
+            _INTERNAL,
+            "number of a decision",
+            least=1,
+        ),
         Column(
             "correction",
             pa.string(),
@@ -155,15 +162,25 @@ CORRECTIONS = TableContract(
             pa.list_(pa.field("element", pa.string())),
             "of a returned record: every reason code that applies now",
             _INTERNAL,
+            example=("timestamp_no_zone",),
         ),
         *_READ_AMOUNT,
         Column("who", pa.string(), "who decided", _INTERNAL),
         Column("why", pa.string(), "why, in words", _CONFIDENTIAL),
-        Column("sequence", pa.int64(), "number of the decision; those of many records at once share it", _INTERNAL, least=1),
+        Column(
+            "sequence",
+            pa.int64(),
+            "number of the decision; those of many records at once share it",
+            _INTERNAL,
+            "number of a decision",
+            least=1,
+        ),
         Column("decided_at", _INSTANT, "when", _INTERNAL),
         Column("run_id", pa.string(), "of what a replay found: the replay", _INTERNAL, nullable=True),
     ),
     append_only=True,
+    owner=Owner.DATA_OFFICE,
+    retention="payments_of_customers",
 )
 RUNS = TableContract(
     "control/runs",
@@ -238,7 +255,14 @@ QUARANTINE_DAILY = TableContract(
     "what had been quarantined when the day's last load or replay ended, by reason, state and age",
     (
         Column("as_of_date", pa.date32(), "the UTC day on which the run began", _INTERNAL),
-        Column("reason", pa.string(), "reason code; a record with two is in both; null: all records, each once", _INTERNAL, nullable=True),
+        Column(
+            "reason",
+            pa.string(),
+            "reason code; a record with two is in both; null: all records, each once",
+            _INTERNAL,
+            nullable=True,
+            example="timestamp_no_zone",
+        ),
         Column("state", pa.string(), "open, proposed, approved, corrected or closed", _INTERNAL),
         Column("age", pa.string(), "how long it had been there: up to a day, a week, 30 days, 90 days, or over 90 days", _INTERNAL),
         Column("currency", pa.string(), "ISO 4217 code; null where no amount could be read", _INTERNAL, nullable=True, pattern=_CURRENCY),
@@ -253,6 +277,8 @@ QUARANTINE_DAILY = TableContract(
         ),
     ),
     partition_by=("as_of_date",),
+    owner=Owner.DATA_OFFICE,
+    retention="business_records",
 )
 
 BANDS = ("low", "medium", "high")
