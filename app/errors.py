@@ -9,6 +9,7 @@ LeofricError
 │   ├── LakeNotFound      there is no lake, table or run at that place
 │   └── LakeDamaged       a file of a table cannot be read
 ├── ModelError            a model is not there, is damaged, or may not become the champion (exit code 1)
+├── AuditError            the audit trail cannot be written, or is not what was written (exit code 1)
 └── NotReconciled         control totals differ: nothing was published (exit code 1)
 
 Each pickles, since Ray carries errors between processes: the arguments of ``__init__`` are the arguments of the
@@ -61,6 +62,10 @@ class LakeDamaged(LakeError):
 
 class ModelError(LeofricError):
     """A model cannot be used or promoted as it is."""
+
+
+class AuditError(LeofricError):
+    """The audit trail cannot be read or written, or an entry of it is none."""
 
 
 class NotReconciled(LeofricError):

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from app.errors import UsageError
-from pipelines import cli_detection, cli_models, cli_rollout
+from pipelines import cli_audit, cli_detection, cli_models, cli_rollout
 from pipelines.cli_common import (
     FAILED,
     Format,
@@ -290,6 +290,7 @@ app.command()(cli_models.train)
 app.command()(cli_models.backtest)
 cli_models.models.add_typer(cli_rollout.rollout, name="rollout")
 app.add_typer(cli_models.models, name="models")
+app.add_typer(cli_audit.audit, name="audit")
 
 # Commands of packages that the command line does not know, the service's above all.
 for _command in entry_points(group="leofric.commands"):

@@ -25,9 +25,14 @@ def create_key(
     storage_option: StorageOption = None,
 ) -> None:
     """Make a key, and print it: the lake keeps a hash of it only, so it is shown this once."""
+    from app.compliance.audit import Action
+    from serve.audit import audited
     from serve.keys import create
 
-    text = create(lake_at(lake, storage_option), name, scope, getuser(), datetime.now(UTC))
+    opened = lake_at(lake, storage_option)
+    with audited(opened, Action.KEY_CREATE, name) as act:
+        act.details["scopes"] = sorted({one.value for one in scope})
+        text = create(opened, name, scope, getuser(), datetime.now(UTC))
     typer.echo(text)
     typer.echo(
         f"This is the only time that the key {name} is shown: keep it in a secret store. Send it as Authorization: Bearer …", err=True
@@ -58,9 +63,14 @@ def revoke_key(
     storage_option: StorageOption = None,
 ) -> None:
     """Make a key invalid for ever."""
+    from app.compliance.audit import Action
+    from serve.audit import audited
     from serve.keys import revoke
 
-    typer.echo(_line(revoke(lake_at(lake, storage_option), name, getuser(), datetime.now(UTC))))
+    opened = lake_at(lake, storage_option)
+    with audited(opened, Action.KEY_REVOKE, name):
+        revoked = revoke(opened, name, getuser(), datetime.now(UTC))
+    typer.echo(_line(revoked))
 
 
 def _line(key: "StoredKey") -> str:

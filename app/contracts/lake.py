@@ -289,6 +289,35 @@ FEEDBACK = TableContract(
     append_only=True,
 )
 
+_SHA256 = "[0-9a-f]{64}"
+
+AUDIT = TableContract(
+    "audit/log",
+    "who did what, when, why and from where; each entry chained by hash to the one before",
+    (
+        Column("sequence", pa.int64(), "1 for the first entry, then one more each", _INTERNAL, least=1),
+        Column("event_id", pa.string(), "names what happened, however often it is told", _INTERNAL),
+        Column("at", _INSTANT, "when it happened", _INTERNAL),
+        Column("actor", pa.string(), "who: a person's login, a service, a key's name", _CONFIDENTIAL),
+        Column("actor_kind", pa.string(), "what that is", _INTERNAL, pattern="person|service|key"),
+        Column("action", pa.string(), "what was done", _INTERNAL),
+        Column("object", pa.string(), "on what", _CONFIDENTIAL),
+        Column("object_version", pa.string(), "on which version of it", _INTERNAL, nullable=True),
+        Column("reason", pa.string(), "why, in words", _CONFIDENTIAL, nullable=True),
+        Column("origin", pa.string(), "from where: a host, an address, a process", _CONFIDENTIAL),
+        Column("result", pa.string(), "how it ended", _INTERNAL, pattern="succeeded|failed|denied"),
+        Column("details", pa.string(), "more about it, as canonical JSON", _CONFIDENTIAL),
+        Column("classification", pa.string(), "how sensitive the entry is", _INTERNAL),
+        Column("frameworks", pa.list_(pa.string()), "the rules that ask for it", _INTERNAL),
+        Column("retention", pa.string(), "how long it is kept at least, as an ISO 8601 duration", _INTERNAL),
+        Column("key_id", pa.string(), "the key of its signature; null if it has none", _INTERNAL, nullable=True),
+        Column("previous_hash", pa.string(), "hash of the entry before; 64 zeros for the first", _INTERNAL, pattern=_SHA256),
+        Column("hash", pa.string(), "SHA-256 of previous_hash and the entry, in hexadecimal", _INTERNAL, pattern=_SHA256),
+        Column("signature", pa.string(), "of sequence and hash, where the entry is an anchor", _INTERNAL, nullable=True),
+    ),
+    append_only=True,
+)
+
 TABLES = (
     BRONZE,
     SILVER,
@@ -303,7 +332,8 @@ TABLES = (
     SHADOW_SCORES,
     FEEDBACK,
     RUNS,
+    AUDIT,
 )
 
-NOT_OF_RUNS = (SHADOW_SCORES, RUNS)
-"""Tables that no certificate names: the service writes one between runs, and the other has the certificates."""
+NOT_OF_RUNS = (SHADOW_SCORES, RUNS, AUDIT)
+"""Tables whose versions no certificate names: two are written between runs, too, and one has the certificates."""

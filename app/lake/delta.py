@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, PostCommitHookProperties, Schema
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from app.contracts.table import Classification, TableContract
@@ -199,6 +200,27 @@ def commit(
     table.update_incremental()
 
 
+def commit_next(table: DeltaTable, contract: TableContract, files: Iterable[StagedFile], sequence: int, application: str) -> bool:
+    """Add files as the very next version of the table as it is known; False if somebody else has made that version meanwhile.
+
+    Delta lets two writers that only add both win, one after the other. Who adds what follows from what was there must not be the second.
+    """
+    try:
+        table.create_write_transaction(
+            [file.action() for file in files],
+            mode="append",
+            schema=contract.schema,
+            partition_by=list(contract.partition_by),
+            commit_properties=CommitProperties(app_transactions=[Transaction(application, sequence)], max_commit_retries=0),
+            post_commithook_properties=_HOOKS,
+        )
+    except CommitFailedError:
+        return False
+    finally:
+        table.update_incremental()
+    return True
+
+
 def _remove_actions(table: DeltaTable, paths: Iterable[str], now: datetime) -> list[RemoveAction]:
     wanted = set(paths)
     if not wanted:
@@ -232,6 +254,17 @@ def _options(storage: Storage) -> dict[str, str]:
         return {}
     # Two writers must not both win: commits are conditional puts, which every S3 that Leofric supports has.
     return {"aws_conditional_put": "etag", **storage.options}
+
+
+def compact_small_files(table: DeltaTable, most: int, small_bytes: int) -> None:
+    """Once there are so many small files, put them together to files of about ``small_bytes``, which are left alone from then on.
+
+    Nothing happens if somebody else does the same at that moment.
+    """
+    sizes = pa.table(table.get_add_actions())["size_bytes"].to_pylist()
+    if sum(size < small_bytes for size in sizes) >= most:
+        with suppress(CommitFailedError):
+            table.optimize.compact(target_size=small_bytes)
 
 
 def compact_if_scattered(table: DeltaTable, most_files: int, partition: tuple[str, str] | None = None) -> None:

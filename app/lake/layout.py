@@ -10,6 +10,7 @@ MODELS = f"{OWN}/models"
 DECISIONS = f"{OWN}/champions"
 ROLLOUTS = f"{OWN}/rollouts"
 API_KEYS = f"{OWN}/api_keys"
+AUDIT_HEADS = f"{OWN}/audit_heads"
 KEPT_FILES = "bronze/files"
 
 
@@ -46,3 +47,8 @@ def rollout(number: int) -> str:
 def api_key(name: str) -> str:
     """What is kept of a key to the scoring service: never the key itself."""
     return f"{API_KEYS}/{name}.json"
+
+
+def audit_head(sequence: int) -> str:
+    """Where the audit trail ended, noted beside it."""
+    return f"{AUDIT_HEADS}/{sequence:012d}.json"
