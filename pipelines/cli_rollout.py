@@ -43,9 +43,9 @@ def start_rollout(
     limits, trusted = Limits(most_errors, most_drift, least), read_settings().trusted_key_file
     opened = lake_at(lake, storage_option)
     with audited(opened, Action.ROLLOUT_START, model, why) as act:
-        act.details |= {"mode": mode.value, "share": share}
         begun = start(opened, model, mode.value, share, limits, why, getuser(), datetime.now(UTC), trusted)
         act.object_version = str(begun.number)
+        act.details |= {"mode": begun.mode, "share": begun.share}
     does = "answers" if mode is Mode.CANARY else "is tried in shadow on"
     typer.echo(f"rollout {begun.number}: {begun.model_id} {does} {begun.share:.4g} of the payments as soon as services look at the lake")
 

@@ -92,10 +92,14 @@ class Trail:
         if since is not None and (self._clock() - since).total_seconds() >= self._due_seconds:
             self._gather()
         new = [path for path in segments if path.name not in self._sealed]
-        self._metrics.unaudited.set(self._denied.total() + len(self._waiting) + len(new))
+        self._metrics.unaudited.set(self._counted() + len(self._waiting) + len(new))
         if self._waiting or new:
             self._write(new)
-            self._metrics.unaudited.set(self._denied.total() + len(self._waiting))
+            self._metrics.unaudited.set(self._counted())
+
+    def _counted(self) -> int:
+        with self._lock:
+            return self._denied.total()
 
     def close(self, segments: Sequence[Path]) -> None:
         """Write all that waits, and let the trail go."""

@@ -128,7 +128,11 @@ class Event:
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
             raise AuditError(f"an audit entry about {self.object} has an instant without a zone")
-        if len(canonical(self.details).encode(errors="replace")) > MOST_DETAILS:
+        try:
+            size = len(canonical(self.details).encode(errors="replace"))
+        except (TypeError, ValueError) as error:
+            raise AuditError(f"an audit entry about {self.object} has details that JSON cannot say: {error}") from None
+        if size > MOST_DETAILS:
             raise AuditError(f"an audit entry about {self.object} has over {MOST_DETAILS} bytes of details; name things, do not list them")
 
 

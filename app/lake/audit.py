@@ -20,23 +20,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
+from deltalake.transaction import Transaction
 from obstore.exceptions import BaseError
 
 from app.compliance import anchors
 from app.compliance.audit import Action, Checker, Entry, Event, Head, Result, Signer, Who, chained, entry_of
 from app.compliance.audit_check import KnownHead
 from app.contracts.lake import AUDIT
-from app.errors import AuditError, LakeNotFound, LeofricError, UsageError
+from app.errors import AuditError, LakeDamaged, LakeNotFound, LeofricError, UsageError
 from app.lake import delta, layout, runs
+from app.lake.delta import Change
 from app.lake.lake import Lake
 from app.lake.storage import Storage
 from app.settings import AuditSettings
+
+if TYPE_CHECKING:
+    from app.lake.audit_vault import VaultKey
 
 APPLICATION: Final = "leofric-audit"
 """The application id of the trail's commits; its version is the last entry's sequence."""
@@ -71,7 +77,7 @@ class AuditLog(ABC):
 
     @abstractmethod
     def entries(self) -> Iterator[Entry]:
-        """Every entry, in the order of their numbers; AuditError if one cannot be read."""
+        """Every entry, in the order of their numbers; AuditError if one is none, LakeDamaged if a file cannot be read."""
 
     @abstractmethod
     def known(self, event_ids: Collection[str]) -> set[str]:
@@ -131,7 +137,7 @@ class DeltaAuditLog(AuditLog):
                 if time.monotonic() > patient_until:
                     raise AuditError(f"the audit trail could not be written for {_PATIENCE_SECONDS:.0f} s: others write it all the time")
                 time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 (so that those who wait do not all come back at once)
-            delta.compact_small_files(self._table, _SMALL_FILES, _SMALL_BYTES)
+            self._tidy(entries[-1])
         except (OSError, BaseError, DeltaError, pa.ArrowException) as error:
             raise AuditError(f"the audit trail {self._storage.uri(AUDIT.path)} cannot be written: {error}") from None
         return entries
@@ -143,14 +149,48 @@ class DeltaAuditLog(AuditLog):
         name = f"part-{last.sequence:012d}-{last.hash[:16]}"
         rows = pa.Table.from_pylist([row_of(entry) for entry in entries], AUDIT.schema)
         staged = delta.stage(self._storage, AUDIT, name, rows, {}, last.at)
-        if delta.commit_next(self._table, AUDIT, [staged], last.sequence, APPLICATION) or staged.path in self._paths():
+        transaction = Transaction(APPLICATION, last.sequence)
+        # A commit may be done and be reported as failed, where a network is between: what is in the table is in the table.
+        if delta.commit_next(self._table, AUDIT, Change((staged,)), last.at, transaction) or staged.path in self._sizes():
             self._last = Head(last.sequence, last.hash)
             return True
         self._storage.delete([f"{AUDIT.path}/{staged.path}"])
         return False
 
-    def _paths(self) -> list[str]:
-        return list(pa.table(self._table.get_add_actions())["path"].to_pylist())
+    def _tidy(self, last: Entry) -> None:
+        """Once there are many small files, put them together: as the next version, or not at all if somebody else was faster."""
+        small = sorted(path for path, size in self._sizes().items() if size < _SMALL_BYTES)
+        if len(small) < _SMALL_FILES:
+            return
+        rows = self._rows(small).sort_by("sequence")
+        if rows["sequence"][-1].as_py() != last.sequence:
+            return  # somebody appended meanwhile, and tidies, too
+        staged = delta.stage(self._storage, AUDIT, f"part-{last.sequence:012d}-{uuid4().hex[:16]}", rows, {}, last.at)
+        if (
+            not delta.commit_next(self._table, AUDIT, Change((staged,), tuple(small)), last.at, data=False)
+            and staged.path not in self._sizes()
+        ):
+            self._storage.delete([f"{AUDIT.path}/{staged.path}"])
+
+    def _rows(self, paths: Iterable[str], columns: Sequence[str] = tuple(AUDIT.schema.names)) -> pa.Table:
+        """The rows of files of the table, as they are now; LakeDamaged if one cannot be read.
+
+        Not by the table's dataset, which trusts the size that the log has of a file: of one that was edited since the rows are wanted, too.
+        """
+        schema, parts = pa.schema([AUDIT.schema.field(name) for name in columns]), [AUDIT.schema.empty_table().select(columns)]
+        for path in paths:
+            try:
+                with self._storage.arrow_file(f"{AUDIT.path}/{path}") as file:
+                    parts.append(pq.ParquetFile(file).read(columns=list(columns)).select(columns).cast(schema))
+            except (OSError, BaseError, pa.ArrowException, KeyError) as error:
+                where = self._storage.uri(f"{AUDIT.path}/{path}")
+                raise LakeDamaged(f"{where} of the audit trail cannot be read: {error}; nothing in it can be vouched for") from None
+        return pa.concat_tables(parts)
+
+    def _sizes(self) -> dict[str, int]:
+        """The table's files and how many bytes they have."""
+        actions = pa.table(self._table.get_add_actions())
+        return dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
 
     def head(self) -> Head:
         self._table.update_incremental()
@@ -160,12 +200,8 @@ class DeltaAuditLog(AuditLog):
         sequence = self._table.transaction_version(APPLICATION) or 0
         if sequence in {0, self._last.sequence}:
             return self._last if sequence else Head()
-        named = [path for path in self._paths() if path.startswith(f"part-{sequence:012d}-")]
-        if named:
-            with self._storage.arrow_file(f"{AUDIT.path}/{named[0]}") as file:
-                rows = pq.read_table(file, columns=["sequence", "hash"])
-        else:  # compacted
-            rows = self._table.to_pyarrow_dataset().to_table(columns=["sequence", "hash"], filter=pc.field("sequence") == sequence)
+        named = [path for path in self._sizes() if path.startswith(f"part-{sequence:012d}-")]
+        rows = self._rows(named or self._sizes(), ["sequence", "hash"])  # all only if another tool has put files together
         rows = rows.filter(pc.equal(rows["sequence"], sequence))
         if rows.num_rows != 1:
             raise AuditError(
@@ -177,10 +213,7 @@ class DeltaAuditLog(AuditLog):
 
     def entries(self) -> Iterator[Entry]:
         self._table.update_incremental()
-        try:
-            rows = self._table.to_pyarrow_dataset().to_table().sort_by("sequence")
-        except (OSError, pa.ArrowException) as error:
-            raise AuditError(f"the audit trail {self._storage.uri(AUDIT.path)} cannot be read: {error}; restore the file") from None
+        rows = self._rows(self._sizes()).sort_by("sequence")
         for batch in rows.to_batches(max_chunksize=10_000):
             for row in batch.to_pylist():
                 yield entry_of(row)
@@ -190,8 +223,8 @@ class DeltaAuditLog(AuditLog):
         return self._known(event_ids)
 
     def _known(self, event_ids: Collection[str]) -> set[str]:
-        found = self._table.to_pyarrow_dataset().to_table(columns=["event_id"], filter=pc.field("event_id").isin(list(event_ids)))
-        return set(found["event_id"].to_pylist())
+        held = self._rows(self._sizes(), ["event_id"])["event_id"]
+        return set(held.filter(pc.is_in(held, pa.array(list(event_ids), pa.string()))).to_pylist())
 
     def _check(self) -> None:
         probe = f"{AUDIT.path}/_probe"
@@ -210,7 +243,15 @@ def row_of(entry: Entry) -> dict[str, Any]:
 
 def open_log(lake: Lake, settings: AuditSettings) -> AuditLog:
     """The trail of a lake, where the settings say that it is kept; LakeNotFound, UsageError or AuditError if it cannot be had."""
-    return DeltaAuditLog(lake, signer_of(settings))
+    signer = signer_of(settings)
+    if settings.store is None:
+        return DeltaAuditLog(lake, signer)
+    address = settings.store.get_secret_value()
+    if not address.startswith(("postgresql://", "postgres://")):
+        raise UsageError("LEOFRIC_AUDIT_STORE is postgresql://user@host/database, or not set: then the trail is in the lake")
+    from app.lake.audit_postgres import PostgresAuditLog  # loads libpq: only for those who use it
+
+    return PostgresAuditLog(lake.storage, signer, address)
 
 
 def signer_of(settings: AuditSettings) -> Signer | None:
@@ -219,7 +260,13 @@ def signer_of(settings: AuditSettings) -> Signer | None:
         return anchors.signing_key(_read_key(settings.key_file), str(settings.key_file))
     if settings.key is not None:
         return anchors.signing_key(settings.key.get_secret_value().encode(), "LEOFRIC_AUDIT_KEY")
-    return None
+    return None if settings.vault is None else _vault(settings.vault, settings.vault_token_file)
+
+
+def _vault(address: str, token_file: Path | None) -> "VaultKey":
+    from app.lake.audit_vault import vault_key  # loads an HTTP client: only for those who use it
+
+    return vault_key(address, token_file)
 
 
 def checkers_of(settings: AuditSettings, trusted: Iterable[Path]) -> dict[str, Checker]:
@@ -229,6 +276,8 @@ def checkers_of(settings: AuditSettings, trusted: Iterable[Path]) -> dict[str, C
         keys.append(anchors.checking_key(_read_key(settings.key_file), str(settings.key_file)))
     if not keys and settings.key is not None:
         keys.append(anchors.checking_key(settings.key.get_secret_value().encode(), "LEOFRIC_AUDIT_KEY"))
+    if not keys and settings.vault is not None:
+        keys += _vault(settings.vault, settings.vault_token_file).publics.values()
     return anchors.by_id(keys)
 
 

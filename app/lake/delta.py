@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -33,8 +32,8 @@ class StagedFile:
     statistics: str  # Delta's statistics, as JSON
     created_ms: int
 
-    def action(self) -> AddAction:
-        return AddAction(self.path, self.size, self.partition, self.created_ms, True, self.statistics)
+    def action(self, *, data: bool = True) -> AddAction:
+        return AddAction(self.path, self.size, self.partition, self.created_ms, data, self.statistics)
 
 
 @dataclass(frozen=True)
@@ -200,18 +199,23 @@ def commit(
     table.update_incremental()
 
 
-def commit_next(table: DeltaTable, contract: TableContract, files: Iterable[StagedFile], sequence: int, application: str) -> bool:
-    """Add files as the very next version of the table as it is known; False if somebody else has made that version meanwhile.
+def commit_next(
+    table: DeltaTable, contract: TableContract, change: Change, now: datetime, transaction: Transaction | None = None, *, data: bool = True
+) -> bool:
+    """Make a change the very next version of the table as it is known; False if somebody else has made that version meanwhile.
 
     Delta lets two writers that only add both win, one after the other. Who adds what follows from what was there must not be the second.
+    Without ``data`` the same rows lie in other files from then on, which an append-only table allows.
     """
+    removed = _remove_actions(table, change.remove, now, data=data)
+    transactions = [] if transaction is None else [transaction]
     try:
         table.create_write_transaction(
-            [file.action() for file in files],
+            [*(file.action(data=data) for file in change.add), *removed],
             mode="append",
             schema=contract.schema,
             partition_by=list(contract.partition_by),
-            commit_properties=CommitProperties(app_transactions=[Transaction(application, sequence)], max_commit_retries=0),
+            commit_properties=CommitProperties(app_transactions=transactions, max_commit_retries=0),
             post_commithook_properties=_HOOKS,
         )
     except CommitFailedError:
@@ -221,7 +225,7 @@ def commit_next(table: DeltaTable, contract: TableContract, files: Iterable[Stag
     return True
 
 
-def _remove_actions(table: DeltaTable, paths: Iterable[str], now: datetime) -> list[RemoveAction]:
+def _remove_actions(table: DeltaTable, paths: Iterable[str], now: datetime, *, data: bool = True) -> list[RemoveAction]:
     wanted = set(paths)
     if not wanted:
         return []
@@ -229,7 +233,7 @@ def _remove_actions(table: DeltaTable, paths: Iterable[str], now: datetime) -> l
     return [
         RemoveAction(
             row["path"],
-            data_change=True,
+            data_change=data,
             deletion_timestamp=_ms(now),
             size=row["size_bytes"],
             partition_values={key: None if value is None else str(value) for key, value in (row.get("partition") or {}).items()},
@@ -256,19 +260,11 @@ def _options(storage: Storage) -> dict[str, str]:
     return {"aws_conditional_put": "etag", **storage.options}
 
 
-def compact_small_files(table: DeltaTable, most: int, small_bytes: int) -> None:
-    """Once there are so many small files, put them together to files of about ``small_bytes``, which are left alone from then on.
-
-    Nothing happens if somebody else does the same at that moment.
-    """
-    sizes = pa.table(table.get_add_actions())["size_bytes"].to_pylist()
-    if sum(size < small_bytes for size in sizes) >= most:
-        with suppress(CommitFailedError):
-            table.optimize.compact(target_size=small_bytes)
-
-
 def compact_if_scattered(table: DeltaTable, most_files: int, partition: tuple[str, str] | None = None) -> None:
-    """Rewrite a table, or one partition of it, of many small files as few, without changing a row."""
+    """Rewrite a table, or one partition of it, of many small files as few, without changing a row.
+
+    One writer at a time: of two that do this at once, delta-rs 1.6 lets both win, and every row is there twice.
+    """
     filters = None if partition is None else [(partition[0], "=", partition[1])]
     if len(table.file_uris(file_pruning_predicate=filters)) >= most_files:
         table.optimize.compact(filters)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from app.lake.audit import AuditLog, acting, known_heads, open_log
 from app.lake.lake import Lake, create
 from app.lake.storage import Storage
 from app.settings import AuditSettings, read_audit_settings
-from tests.support import s3
+from tests.support import postgres, s3
 from tests.support.audit import NOW, SECRET, WHO, event, head_of
 
 _KEY = {"LEOFRIC_AUDIT_KEY": SECRET.secret.decode()}
@@ -32,12 +33,20 @@ def lake(tmp_path: Path) -> Lake:
     return create(Storage(str(tmp_path)), bytes(16))
 
 
-@pytest.fixture(params=["delta"])
-def opened(request: pytest.FixtureRequest, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Open:
+@pytest.fixture(scope="module")
+def database_server() -> Iterator[str]:
+    with postgres.server() as uri:
+        yield uri
+
+
+@pytest.fixture(params=["delta", "postgresql"])
+def opened(request: pytest.FixtureRequest, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Opens the trail anew, as another process would."""
     monkeypatch.setenv(*next(iter(_KEY.items())))
-    assert request.param == "delta"
-    return lambda: open_log(lake, read_audit_settings())
+    if request.param == "postgresql":
+        monkeypatch.setenv("LEOFRIC_AUDIT_STORE", postgres.database(request.getfixturevalue("database_server")))
+    with ExitStack() as logs:
+        yield lambda: logs.enter_context(closing(open_log(lake, read_audit_settings())))
 
 
 def holds(log: AuditLog, lake: Lake) -> int:
@@ -193,7 +202,8 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 
 
 def test_writers_of_several_processes_keep_one_chain_in_s3(bucket: dict[str, str]) -> None:
-    lake = create(Storage("s3://audit/lake", bucket), bytes(16))
+    Storage("s3://lakes", bucket).put("made", b"")  # so that there is the bucket
+    lake = create(Storage("s3://lakes/audit", bucket), bytes(16))
     command = [sys.executable, "-m", "tests.support.audit_writer", lake.storage.root]
     options = [f"{name}={value}" for name, value in bucket.items()]
     writers = [

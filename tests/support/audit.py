@@ -77,8 +77,13 @@ _FIELDS: dict[str, Callable[[Entry], Any]] = {
 }
 
 
-def _changed(entries: list[Entry], at: int, **values: Any) -> list[Entry]:
-    return [*entries[:at], replace(entries[at], **values), *entries[at + 1 :]]
+def _changed(entries: list[Entry], place: int, **values: Any) -> list[Entry]:
+    return [*entries[:place], replace(entries[place], **values), *entries[place + 1 :]]
+
+
+def _vouched(entries: list[Entry]) -> int:
+    """The last entry that an anchor covers."""
+    return max((entry.sequence for entry in entries if entry.key_id is not None), default=0)
 
 
 def edit(entries: list[Entry], chance: random.Random) -> tuple[list[Entry], int, int]:
@@ -117,7 +122,9 @@ def insert(entries: list[Entry], chance: random.Random) -> tuple[list[Entry], in
     at = chance.randrange(len(entries))
     before = Head(at, entries[at - 1].hash) if at else Head()
     (new,) = chained(before, [event(9_999)], None)
-    return [*entries[:at], new, *(replace(entry, sequence=entry.sequence + 1) for entry in entries[at:])], at + 1, at + 2
+    # What stands in the last one's place fits the chain: only the head tells, and what no anchor covers may be any of those before.
+    first = at + 1 if at < len(entries) - 1 else _vouched(entries[:at]) + 1
+    return [*entries[:at], new, *(replace(entry, sequence=entry.sequence + 1) for entry in entries[at:])], first, at + 2
 
 
 def cut_the_tail(entries: list[Entry], chance: random.Random) -> tuple[list[Entry], int, int]:
@@ -151,15 +158,13 @@ def rewrite(entries: list[Entry], chance: random.Random) -> tuple[list[Entry], i
 
 def rewrite_without_anchors(entries: list[Entry], chance: random.Random) -> tuple[list[Entry], int, int]:
     at = chance.randrange(len(entries))
-    vouched = max((entry.sequence for entry in entries[:at] if entry.key_id is not None), default=0)
-    return _anew(entries, at, None, signatures=False), vouched + 1, at + 1
+    return _anew(entries, at, None, signatures=False), _vouched(entries[:at]) + 1, at + 1
 
 
 def forge_anchors(entries: list[Entry], chance: random.Random) -> tuple[list[Entry], int, int]:
     """The chain is made anew and signed with a key that nobody trusts."""
     at = chance.randrange(len(entries))
-    vouched = max((entry.sequence for entry in entries[:at] if entry.key_id is not None), default=0)
-    return _anew(entries, at, OTHER_SECRET, signatures=True), vouched + 1, at + 1
+    return _anew(entries, at, OTHER_SECRET, signatures=True), _vouched(entries[:at]) + 1, at + 1
 
 
 def add_without_the_key(entries: list[Entry], chance: random.Random) -> tuple[list[Entry], int, int]:
