@@ -48,11 +48,11 @@ def _who() -> Who:
 
 
 @contextmanager
-def audited(lake: Lake, action: Action, about: str) -> Iterator[Act]:
+def audited(lake: Lake, action: Action, about: str, reason: str | None = None) -> Iterator[Act]:
     """Do something so that it is written down how it ended; AuditError before it is done if that is not possible."""
     with (
         closing(open_log(lake, read_audit_settings())) as log,
-        acting(log, _who(), lambda: datetime.now(UTC), action, about) as act,
+        acting(log, _who(), lambda: datetime.now(UTC), action, about, reason) as act,
     ):
         yield act
 

@@ -13,6 +13,8 @@ from serve.cli_common import JsonOption, OwnLakeOption, StorageOption, lake_at, 
 if TYPE_CHECKING:
     from serve.keys import StoredKey
 
+WhyOption = Annotated[str | None, typer.Option("--why", help="The reason, for the record.")]
+
 keys = typer.Typer(help="API keys of the scoring service: who may call it, and for what.", no_args_is_help=True)
 
 
@@ -22,6 +24,7 @@ def create_key(
     name: Annotated[str, typer.Option(help="Who will use it, such as payments; it is in the logs.")],
     scope: Annotated[list[Scope], typer.Option(help="What it may be used for; repeatable.")],
     lake: OwnLakeOption = "lake",
+    why: WhyOption = None,
     storage_option: StorageOption = None,
 ) -> None:
     """Make a key, and print it: the lake keeps a hash of it only, so it is shown this once."""
@@ -30,7 +33,7 @@ def create_key(
     from serve.keys import create
 
     opened = lake_at(lake, storage_option)
-    with audited(opened, Action.KEY_CREATE, name) as act:
+    with audited(opened, Action.KEY_CREATE, name, why) as act:
         act.details["scopes"] = sorted({one.value for one in scope})
         text = create(opened, name, scope, getuser(), datetime.now(UTC))
     typer.echo(text)
@@ -60,6 +63,7 @@ def list_keys(lake: OwnLakeOption = "lake", as_json: JsonOption = False, storage
 def revoke_key(
     name: Annotated[str, typer.Option(help="The key's name.")],
     lake: OwnLakeOption = "lake",
+    why: WhyOption = None,
     storage_option: StorageOption = None,
 ) -> None:
     """Make a key invalid for ever."""
@@ -68,7 +72,7 @@ def revoke_key(
     from serve.keys import revoke
 
     opened = lake_at(lake, storage_option)
-    with audited(opened, Action.KEY_REVOKE, name):
+    with audited(opened, Action.KEY_REVOKE, name, why):
         revoked = revoke(opened, name, getuser(), datetime.now(UTC))
     typer.echo(_line(revoked))
 

@@ -79,7 +79,7 @@ def test_what_people_do_is_written_down_with_who_why_and_how_it_ended(lake: Path
     done("models", "rollout", "start", GOOD, "--lake", lake, "--mode", "shadow", "--share", 0.5, "--why", "to try")
     done("models", "rollout", "stop", "--lake", lake, "--why", "enough")
     done("keys", "create", "--name", "payments", "--scope", "score", "--lake", lake)
-    done("keys", "revoke", "--name", "payments", "--lake", lake)
+    done("keys", "revoke", "--name", "payments", "--lake", lake, "--why", "it leaked")
     labels = lake.parent / "labels.csv"
     (first, *_) = rows(lake, SILVER)
     labels.write_text(f"transaction_id,is_suspicious,typology\n{first['transaction_id']},1,mule\n")
@@ -95,7 +95,7 @@ def test_what_people_do_is_written_down_with_who_why_and_how_it_ended(lake: Path
         ("rollout.start", GOOD, "succeeded", "to try"),
         ("rollout.stop", GOOD, "succeeded", "enough"),
         ("key.create", "payments", "succeeded", None),
-        ("key.revoke", "payments", "succeeded", None),
+        ("key.revoke", "payments", "succeeded", "it leaked"),
         ("feedback.import", run_ids[1], "succeeded", None),
         ("run", run_ids[2], "succeeded", None),
     ]
