@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import SecretStr
 
 from app.compliance import anchors
 from app.compliance.audit import Action, Head, Result
@@ -147,7 +149,7 @@ def test_an_older_lake_is_told_how_to_get_a_trail(lake: Lake) -> None:
 
 
 def test_a_tail_that_is_cut_off_the_table_is_noted_beside_it(lake: Lake, tmp_path: Path) -> None:
-    log = open_log(lake, AuditSettings(key=SECRET.secret.decode()))  # type: ignore[arg-type]
+    log = open_log(lake, AuditSettings(key=SecretStr(SECRET.secret.decode())))
     log.append([event(1)])
     log.append([event(2)])
     log.append([event(3)])
@@ -214,3 +216,46 @@ def test_writers_of_several_processes_keep_one_chain_in_s3(bucket: dict[str, str
         assert writer.returncode == 0, errors.decode()
     log = open_log(lake, AuditSettings())
     assert holds(log, lake) == 36
+
+
+@pytest.fixture
+def in_postgres(database_server: str) -> str:
+    return postgres.database(database_server)
+
+
+def test_postgres_refuses_to_change_an_entry_and_what_a_superuser_changed_is_found(lake: Lake, in_postgres: str) -> None:
+    with (
+        closing(open_log(lake, AuditSettings(store=SecretStr(in_postgres)))) as log,
+        psycopg.connect(in_postgres, autocommit=True) as superuser,
+    ):
+        log.append([event(number) for number in range(5)])
+        for statement in ("update leofric_audit_log set actor = 'eve'", "delete from leofric_audit_log", "truncate leofric_audit_log"):
+            with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
+                superuser.execute(statement.encode())
+        superuser.execute("alter table leofric_audit_log disable trigger all")
+        superuser.execute("update leofric_audit_log set actor = 'eve' where sequence = 3")
+        fault = verify(log.entries(), {}).fault
+        assert fault is not None
+        assert (fault.sequence, fault.kind) == (3, "edited")
+        superuser.execute("delete from leofric_audit_log where sequence >= 3")
+        superuser.execute("update leofric_audit_head set sequence = 2")
+        cut = verify(log.entries(), {}, known_heads(lake)).fault
+        assert cut is not None
+        assert (cut.sequence, cut.kind) == (3, "truncated")
+
+
+def test_a_connection_that_was_lost_is_made_anew(lake: Lake, in_postgres: str) -> None:
+    with closing(open_log(lake, AuditSettings(store=SecretStr(in_postgres)))) as log:
+        log.append([event(1)])
+        with psycopg.connect(in_postgres, autocommit=True) as superuser:
+            superuser.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
+            )
+        with pytest.raises(AuditError, match="cannot be used"):
+            log.append([event(2)])
+        assert log.append([event(2)])[0].sequence == 2
+
+
+def test_another_store_than_postgres_is_refused(lake: Lake) -> None:
+    with pytest.raises(UsageError, match="LEOFRIC_AUDIT_STORE"):
+        open_log(lake, AuditSettings(store=SecretStr("mysql://host/audit")))
