@@ -79,8 +79,7 @@ def _of_run(at: datetime, actor: Who, certificate: Mapping[str, Any], tables: Ma
         "files": len(certificate["files"]),
         "tables": {path: said["version"] for path, said in tables.items()},
     } | {name: totals[name] for name in ("records", "accepted", "quarantined", "duplicates")}
-    if "feedback" in certificate:
-        details["feedback"] = certificate["feedback"]
+    details |= {name: certificate[name] for name in ("feedback", "corrected") if name in certificate}
     if certificate.get("error"):
         details["error"] = str(certificate["error"])[:1_000]
     if certificate.get("recovered_runs"):
