@@ -17,7 +17,7 @@ from app.compliance.certificate import GENESIS, canonical, chain_hash
 from app.contracts.table import Classification
 from app.errors import AuditError
 
-MOST_DETAILS: Final = 16_384
+MOST_DETAILS: Final = 65_536
 """So many bytes of JSON an entry's details may have: an entry names things, it does not hold them."""
 
 
