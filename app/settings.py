@@ -1,11 +1,22 @@
 """Every setting, frozen, with its default. This is the one place that reads the environment."""
 
+import os
+import pwd
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import UsageError
+
+
+def operator() -> str:
+    """Who sits at the keyboard, or as whom a job runs, as the operating system knows them: a variable would be anybody's word."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # a container's user need not have a name
+        return f"uid {number}"
 
 
 class Settings(BaseSettings):
@@ -53,3 +64,34 @@ def read_settings() -> Settings:
         names = [str(fault["loc"][0]).upper().removeprefix("LEOFRIC_") for fault in error.errors()]
         faults = [f"LEOFRIC_{name}={fault['input']}: {fault['msg']}" for name, fault in zip(names, error.errors(), strict=True)]
         raise UsageError(f"{'; '.join(faults)}; docs/settings.md lists what they may be") from None
+
+
+class AuditSettings(BaseSettings):
+    """Where the audit trail is kept and what anchors it; read from the environment as ``LEOFRIC_AUDIT_<NAME>``.
+
+    Apart from Settings, which travel to every task: these hold secrets, and no task needs them.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LEOFRIC_AUDIT_", frozen=True, extra="forbid")
+
+    store: SecretStr | None = Field(default=None, description="postgresql://…: the trail is kept there; None: in the lake's audit/log")
+    key_file: Path | None = Field(
+        default=None, description="a file with the key of its anchors: an Ed25519 private key in PEM, or a secret"
+    )
+    key: SecretStr | None = Field(default=None, description="the same key, as the variable's value")
+    vault: str | None = Field(default=None, description="https://host/v1/transit/keys/name: an Ed25519 key that Vault keeps and signs with")
+    vault_token_file: Path | None = Field(default=None, description="a file with the token for Vault")
+
+
+def read_audit_settings() -> AuditSettings:
+    """The audit trail's settings of the environment; UsageError if keys are given in more than one way."""
+    try:
+        settings = AuditSettings()
+    except ValidationError as error:
+        names = ", ".join(f"LEOFRIC_AUDIT_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors(include_input=False))
+        raise UsageError(f"{names}; docs/settings.md lists what they may be") from None
+    if sum(key is not None for key in (settings.key_file, settings.key, settings.vault)) > 1:
+        raise UsageError(
+            "LEOFRIC_AUDIT_KEY_FILE, LEOFRIC_AUDIT_KEY and LEOFRIC_AUDIT_VAULT are three ways to name one key: set one of them"
+        )
+    return settings

@@ -1,13 +1,12 @@
 """`leofric quarantine`: look at what was not accepted, correct it with four eyes, and replay it."""
 
-import os
-import pwd
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.errors import UsageError
+from app.settings import operator
 from pipelines.cli_common import (
     FAILED,
     JsonOption,
@@ -23,7 +22,10 @@ from pipelines.cli_common import (
 )
 
 if TYPE_CHECKING:
-    from app.compliance.corrections import Decision
+    from collections.abc import Callable
+
+    from app.compliance.corrections import Decision, Item
+    from app.lake.lake import Lake
     from app.review.bulk import Bulk
     from app.review.corrections import Decider
 
@@ -117,9 +119,10 @@ def propose(
             if as_json:
                 print_json(found.document())
             return
-        made = corrections.propose(opened, found.corrections, rule, _decider(why))
+        proposed: dict[Item, str | None] = dict(found.corrections)
     else:
-        made = corrections.propose(opened, desk.corrections_of(opened, items or [], None if leave_out else values), None, _decider(why))
+        proposed = desk.corrections_of(opened, items or [], None if leave_out else values)
+    made = _audited(opened, why, lambda by: corrections.propose(opened, proposed, rule, by))
     if not as_json:
         typer.echo(f"Proposal {made[0].proposal}: {len(made):,} records; somebody else approves it with --proposal {made[0].proposal}.")
     else:
@@ -140,7 +143,8 @@ def approve(
     from app.review import corrections, desk
 
     opened = lake_at(lake, storage_option)
-    _say_decided(corrections.approve(opened, desk.chosen_of(opened, items or [], proposal), _decider(why)), as_json)
+    chosen = desk.chosen_of(opened, items or [], proposal)
+    _say_decided(_audited(opened, why, lambda by: corrections.approve(opened, chosen, by)), as_json)
 
 
 @quarantine.command()
@@ -157,7 +161,8 @@ def reject(
     from app.review import corrections, desk
 
     opened = lake_at(lake, storage_option)
-    _say_decided(corrections.reject(opened, desk.chosen_of(opened, items or [], proposal), _decider(why)), as_json)
+    chosen = desk.chosen_of(opened, items or [], proposal)
+    _say_decided(_audited(opened, why, lambda by: corrections.reject(opened, chosen, by)), as_json)
 
 
 @quarantine.command()
@@ -184,19 +189,16 @@ def replay(lake: LakeOption, as_json: JsonOption = False, storage_option: Storag
         raise typer.Exit(FAILED)
 
 
-def _decider(why: str) -> "Decider":
-    from app.review.corrections import Decider
+def _audited(opened: "Lake", why: str, decide: "Callable[[Decider], list[Decision]]") -> "list[Decision]":
+    """Decide so that the audit trail has it, whether it was allowed or not."""
+    from app.compliance.audit import Action
+    from app.review.corrections import Decider, told
+    from pipelines.audit import audited
 
-    return Decider(operator(), why, datetime.now(UTC))
-
-
-def operator() -> str:
-    """Who sits at the keyboard, as the operating system knows them: a variable of the environment would be anybody's word."""
-    number = os.getuid()
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:  # a container's user need not have a name
-        return f"uid {number}"
+    with audited(opened, Action.REVIEW, "quarantine", why) as act:
+        made = decide(Decider(operator(), why, datetime.now(UTC)))
+        act.details |= told(made)
+        return made
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ import orjson
 from deltalake.exceptions import DeltaError
 from obstore.exceptions import BaseError
 
+from app.compliance.audit import Action
 from app.compliance.corrections import Decision, State
 from app.contracts.landing import NAMES
 from app.contracts.reasons import CODES
@@ -24,6 +25,7 @@ from app.review.corrections import Chosen, Decider
 from app.review.quarantine import filter_of
 from app.validation.fixes import RULES
 from serve.access import INSECURE_LOCAL, Client
+from serve.audit import audited
 from serve.problems import Problem
 
 log = logging.getLogger("leofric.serve")
@@ -132,7 +134,7 @@ class Reviews:
             made = desk.corrections_of(self._lake, asked["items"], asked.get("values"))
             return corrections.propose(self._lake, made, None, by)
 
-        return await self._decided(work)
+        return await self._decided(work, by)
 
     async def approve(self, body: bytes, client: Client) -> bytes:
         """Approve what somebody else proposed."""
@@ -145,10 +147,17 @@ class Reviews:
     async def _judged(self, act: Callable[[Lake, Chosen, Decider], list[Decision]], body: bytes, client: Client) -> bytes:
         asked = _read(body, VERDICTS)
         by = self._decider(client, asked)
-        return await self._decided(lambda: act(self._lake, desk.chosen_of(self._lake, asked.get("items", ()), asked.get("proposal")), by))
+        chosen = (asked.get("items", ()), asked.get("proposal"))
+        return await self._decided(lambda: act(self._lake, desk.chosen_of(self._lake, *chosen), by), by)
 
-    async def _decided(self, work: Callable[[], list[Decision]]) -> bytes:
-        return orjson.dumps(corrections.document(await self._do(work)))
+    async def _decided(self, work: Callable[[], list[Decision]], by: Decider) -> bytes:
+        def written() -> list[Decision]:
+            with audited(self._lake, Action.REVIEW, "quarantine", by.why, by.who) as act:
+                made = work()
+                act.details |= corrections.told(made)
+                return made
+
+        return orjson.dumps(corrections.document(await self._do(written)))
 
     def close(self) -> None:
         """Let the thread go."""

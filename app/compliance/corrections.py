@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from app.compliance.certificate import canonical
 from app.contracts import landing
-from app.errors import ReviewRefused
+from app.errors import FourEyesNeeded, ReviewRefused
 
 
 class State(StrEnum):
@@ -134,7 +134,7 @@ def _moved(standing: Standing, state: State, decision: Decision, approved_by: st
 
 def _check_approval(standing: Standing, decision: Decision) -> None:
     if decision.who == standing.proposed_by:
-        raise ReviewRefused(
+        raise FourEyesNeeded(
             f"record {decision.item}: {decision.who} proposed this and cannot approve it; somebody else must; nothing was changed"
         )
     if (decision.act is Act.CLOSED) != (standing.correction is None):

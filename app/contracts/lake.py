@@ -11,6 +11,7 @@ _CONFIDENTIAL = Classification.CONFIDENTIAL
 _PERSONAL = Classification.PERSONAL
 _SORT_CODE, _ACCOUNT_NUMBER = "[0-9]{6}", "[0-9]{8}"
 _IBAN = "[A-Z]{2}[0-9]{2}[0-9A-Z]{11,30}"
+_SHA256 = "[0-9a-f]{64}"
 _PARTY = f"{_SORT_CODE}-{_ACCOUNT_NUMBER}|{_IBAN}"
 _CURRENCY, _COUNTRY = "[A-Z]{3}", "[A-Z]{2}"
 _CHECK = "valid|not_checked"
@@ -18,7 +19,7 @@ _CHECK = "valid|not_checked"
 
 _SOURCE = (
     Column("source_uri", pa.string(), "where the record's file was", _INTERNAL),
-    Column("source_sha256", pa.string(), "SHA-256 of the file's bytes, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
+    Column("source_sha256", pa.string(), "SHA-256 of the file's bytes, in hexadecimal", _INTERNAL, pattern=_SHA256),
     Column("record_number", pa.int64(), "position in the file; its first record is 1", _INTERNAL, "position", least=1),
     Column("run_id", pa.string(), "the run that wrote the row", _INTERNAL),
     Column("ingested_at", _INSTANT, "when that run began", _INTERNAL),
@@ -132,7 +133,7 @@ CORRECTIONS = TableContract(
     "control/corrections",
     "what was decided about quarantined records, one row a record and decision; their order makes a record's state",
     (
-        Column("source_sha256", pa.string(), "SHA-256 of the record's file, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
+        Column("source_sha256", pa.string(), "SHA-256 of the record's file, in hexadecimal", _INTERNAL, pattern=_SHA256),
         Column("record_number", pa.int64(), "the record's position in the file", _INTERNAL, "position", least=1),
         Column(
             "act",
@@ -191,8 +192,8 @@ RUNS = TableContract(
         Column("status", pa.string(), "succeeded or failed", _INTERNAL, example="succeeded"),
         Column("started_at", _INSTANT, "when the run began", _INTERNAL),
         Column("certificate", pa.string(), "the certificate as canonical JSON", _CONFIDENTIAL),
-        Column("previous_hash", pa.string(), "hash of the certificate before; 64 zeros for the first", _INTERNAL, pattern="[0-9a-f]{64}"),
-        Column("hash", pa.string(), "SHA-256 of previous_hash and certificate, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
+        Column("previous_hash", pa.string(), "hash of the certificate before; 64 zeros for the first", _INTERNAL, pattern=_SHA256),
+        Column("hash", pa.string(), "SHA-256 of previous_hash and certificate, in hexadecimal", _INTERNAL, pattern=_SHA256),
     ),
     append_only=True,
     owner=Owner.DATA_OFFICE,
@@ -410,7 +411,7 @@ FEEDBACK = TableContract(
         Column("transaction_id", pa.string(), "the transaction", _CONFIDENTIAL),
         Column("is_suspicious", pa.bool_(), "whether it was judged suspicious", _CONFIDENTIAL),
         Column("typology", pa.string(), "of what kind; empty if none was named", _CONFIDENTIAL),
-        Column("source_sha256", pa.string(), "SHA-256 of the file that said so, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
+        Column("source_sha256", pa.string(), "SHA-256 of the file that said so, in hexadecimal", _INTERNAL, pattern=_SHA256),
         Column("imported_by", pa.string(), "who imported the file", _INTERNAL),
         Column("sequence", pa.int64(), "number of the run that imported it", _INTERNAL, "number of a run", least=1),
         Column("run_id", pa.string(), "that run", _INTERNAL),
@@ -419,6 +420,35 @@ FEEDBACK = TableContract(
     append_only=True,
     owner=Owner.NOMINATED_OFFICER,
     retention="payments_of_customers",
+)
+
+AUDIT = TableContract(
+    "audit/log",
+    "who did what, when, why and from where; each entry chained by hash to the one before",
+    (
+        Column("sequence", pa.int64(), "1 for the first entry, then one more each", _INTERNAL, "number of an entry", least=1),
+        Column("event_id", pa.string(), "names what happened, however often it is told", _INTERNAL),
+        Column("at", _INSTANT, "when it happened", _INTERNAL),
+        Column("actor", pa.string(), "who: a person's login, a service, a key's name", _CONFIDENTIAL),
+        Column("actor_kind", pa.string(), "what that is", _INTERNAL, pattern="person|service|key"),
+        Column("action", pa.string(), "what was done", _INTERNAL),
+        Column("object", pa.string(), "on what", _CONFIDENTIAL),
+        Column("object_version", pa.string(), "on which version of it", _INTERNAL, nullable=True),
+        Column("reason", pa.string(), "why, in words", _CONFIDENTIAL, nullable=True, example="a customer asked"),
+        Column("origin", pa.string(), "from where: a host, an address, a process", _CONFIDENTIAL),
+        Column("result", pa.string(), "how it ended", _INTERNAL, pattern="succeeded|failed|denied"),
+        Column("details", pa.string(), "more about it, as canonical JSON", _CONFIDENTIAL),
+        Column("classification", pa.string(), "how sensitive the entry is", _INTERNAL),
+        Column("frameworks", pa.list_(pa.string()), "the rules that ask for it", _INTERNAL),
+        Column("retention", pa.string(), "how long it is kept at least, as an ISO 8601 duration", _INTERNAL),
+        Column("key_id", pa.string(), "the key of its signature; null if it has none", _INTERNAL, nullable=True),
+        Column("previous_hash", pa.string(), "hash of the entry before; 64 zeros for the first", _INTERNAL, pattern=_SHA256),
+        Column("hash", pa.string(), "SHA-256 of previous_hash and the entry, in hexadecimal", _INTERNAL, pattern=_SHA256),
+        Column("signature", pa.string(), "of sequence and hash, where the entry is an anchor", _INTERNAL, nullable=True),
+    ),
+    append_only=True,
+    owner=Owner.DATA_OFFICE,
+    retention="audit_records",
 )
 
 TABLES = (
@@ -437,10 +467,11 @@ TABLES = (
     FEEDBACK,
     CORRECTIONS,
     RUNS,
+    AUDIT,
 )
 
-NOT_OF_RUNS = (SHADOW_SCORES, RUNS)
-"""Tables that no certificate names: the service writes one between runs, and the other has the certificates."""
+NOT_OF_RUNS = (SHADOW_SCORES, RUNS, AUDIT)
+"""Tables whose versions no certificate names: two are written between runs, too, and one has the certificates."""
 
 BETWEEN_RUNS = (CORRECTIONS,)
 """Tables that runs write and people too, between runs: a query sees their newest version."""

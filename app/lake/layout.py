@@ -11,6 +11,7 @@ DECISIONS = f"{OWN}/champions"
 ROLLOUTS = f"{OWN}/rollouts"
 API_KEYS = f"{OWN}/api_keys"
 LINEAGE = f"{OWN}/openlineage"
+AUDIT_HEADS = f"{OWN}/audit_heads"
 KEPT_FILES = "bronze/files"
 
 
@@ -52,3 +53,8 @@ def api_key(name: str) -> str:
 def lineage_mark(receiver: str) -> str:
     """Up to where a receiver of lineage events has been told."""
     return f"{LINEAGE}/{receiver}.json"
+
+
+def audit_head(sequence: int) -> str:
+    """Where the audit trail ended, noted beside it."""
+    return f"{AUDIT_HEADS}/{sequence:012d}.json"

@@ -1,5 +1,6 @@
 """Decisions about quarantined records, as the lake keeps them; and how one is made: alone, and whole or not at all."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ APPLICATION: Final = "leofric-review"
 """The application id of decisions that people make; its version is the decision's number. Those of replays have the runs'."""
 
 _MOST_FILES: Final = 16
+_MOST_TOLD: Final = 20
 
 
 def decisions(lake: Lake) -> list[Decision]:
@@ -109,6 +111,13 @@ def reject(lake: Lake, chosen: Chosen, by: Decider) -> list[Decision]:
         return [by.decision(item, Act.REJECTED, _proposal(one, chosen), next_sequence(before)) for item, one in found.items()]
 
     return _decide(lake, by, made)
+
+
+def told(made: Sequence[Decision]) -> dict[str, Any]:
+    """What the audit trail is told of a decision: how many records, some of them, and the rule; control/corrections has each."""
+    acts = Counter(one.act.value for one in made)
+    named = {"number": made[0].sequence, "proposals": sorted({one.proposal for one in made}), "acts": dict(acts)}
+    return named | {"items": [str(one.item) for one in made[:_MOST_TOLD]], "rule": made[0].rule}
 
 
 def document(made: Sequence[Decision]) -> dict[str, Any]:

@@ -4,15 +4,19 @@ import random
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.compliance.audit_check import verify as audit_verify
 from app.compliance.corrections import Item
 from app.contracts.lake import QUARANTINE, TABLES
 from app.errors import ReviewRefused
 from app.lake import layout, runs
+from app.lake.audit import known_heads, open_log
+from app.settings import AuditSettings
 from pipelines import publish, verify
 from pipelines.executor import InProcess
 from pipelines.progress import Silent
@@ -56,7 +60,16 @@ def is_whole_after_another_run(landing: Path, lake: Path, unbroken: Path) -> Non
     load(landing / "day", lake, SETTINGS)
     assert content(lake) == content(unbroken)
     assert [v for v in verify.verify(opened(lake)) if v.faults] == []
+    each_run_is_in_the_audit_trail_once(lake)
     nothing_is_left_over(lake)
+
+
+def each_run_is_in_the_audit_trail_once(lake: Path) -> None:
+    log = open_log(opened(lake), AuditSettings())
+    assert audit_verify(log.entries(), {}, known_heads(opened(lake))).fault is None
+    told = Counter(entry.event_id for entry in log.entries() if entry.result == "succeeded")
+    assert set(told.values()) == {1}
+    assert {f"run:{row['run_id']}" for row in runs.runs(opened(lake))} == {name for name in told if name.count(":") == 1}
 
 
 def nothing_is_left_over(lake: Path) -> None:
@@ -69,7 +82,8 @@ def nothing_is_left_over(lake: Path) -> None:
     last = runs.runs(opened(lake))[-1]
     named = {f"keys/{segment['name']}" for segment in publish.certificate_of(opened(lake), last["run_id"])["keys"]}
     registry = {name for name in files_in(lake / layout.OWN) if name.startswith(("models/", "champions/"))}
-    assert files_in(lake / layout.OWN) == {*named, *registry, "lake.json", "lock"}
+    heads = {name for name in files_in(lake / layout.OWN) if name.startswith("audit_heads/")}
+    assert files_in(lake / layout.OWN) == {*named, *registry, *heads, "lake.json", "lock"}
     assert files_in(lake / layout.KEPT_FILES) == runs.loaded_files(runs.runs(opened(lake)))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from app.contracts.lake import BRONZE, DUPLICATES, QUARANTINE, RUNS, SILVER, TABLES
+from app.contracts.lake import AUDIT, BRONZE, DUPLICATES, QUARANTINE, RUNS, SILVER, TABLES
 from app.lake.lake import Lake, open_lake
 from app.lake.reference import Loaded
 from app.lake.storage import Storage
@@ -57,7 +57,7 @@ def rows(lake: Path | str, contract: Any) -> list[dict[str, Any]]:
 
 
 def content(lake: Path | str, without: Collection[str] = ()) -> dict[str, list[str]]:
-    """What every table but control/runs holds, without what differs from run to run (ids of runs) and some columns, in one order."""
+    """What every table but control/runs and audit/log holds, in one order, without what differs from run to run, and some columns."""
     return content_of(Storage(str(lake)), without)
 
 
@@ -65,7 +65,7 @@ def content_of(storage: Storage, without: Collection[str] = ()) -> dict[str, lis
     """The same of a lake in any storage."""
     result = {}
     for contract in TABLES:
-        if contract is not RUNS:
+        if contract not in (RUNS, AUDIT):
             table: pa.Table = open_lake(storage).table(contract).to_pyarrow_table()
             kept = [name for name in table.schema.names if name not in OF_RUNS and name not in without]
             # How timely records are depends on when the run began.
