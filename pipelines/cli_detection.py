@@ -141,10 +141,15 @@ def show_alert(
     storage_option: StorageOption = None,
 ) -> None:
     """Show an alert, and the payments that made it fire."""
+    from app.compliance.audit import Action
     from pipelines import report
     from pipelines.alerts import shown
+    from pipelines.audit import audited
 
-    found = shown(lake_at(lake, storage_option), alert)
+    opened = lake_at(lake, storage_option)
+    with audited(opened, Action.VIEW, f"alert {alert}") as act:
+        found = shown(opened, alert)
+        act.object = f"alert {found['alert_id']}"
     if as_json:
         print_json(found)
     else:

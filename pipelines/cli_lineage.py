@@ -132,14 +132,20 @@ def trace(
     as_json: JsonOption = False,
     storage_option: StorageOption = None,
 ) -> None:
-    """Show one payment's way: source, record, checks, silver or quarantine, features, scores, alerts, gold figures, decisions."""
+    """Show one payment's way: source, record, checks, silver or quarantine, features, scores, alerts, gold figures, decisions.
+
+    Who looks at it is written to the audit trail, and shown to those who look later.
+    """
+    from pipelines.audit import viewed
     from pipelines.trace import summary
     from pipelines.trace import trace as follow
 
     storage = storage_at(lake, storage_option)
     if journal is None and storage.is_local and storage.local_path("journal").is_dir():
         journal = storage.local_path("journal")
-    found = follow(lake_at(lake, storage_option), transaction, journal)
+    opened = lake_at(lake, storage_option)
+    with viewed(opened, f"transaction {transaction}") as before:
+        found = follow(opened, transaction, journal) | {"looked_at": before}
     if as_json:
         print_json(found)
     else:

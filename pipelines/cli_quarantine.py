@@ -78,10 +78,15 @@ def show(
     storage_option: StorageOption = None,
 ) -> None:
     """Show a record as it came, why it was not accepted, which rules would mend it, and what was decided so far."""
+    from app.compliance.audit import Action
     from app.review import desk
     from pipelines import report
+    from pipelines.audit import audited
 
-    found = desk.shown(lake_at(lake, storage_option), item, datetime.now(UTC))
+    opened = lake_at(lake, storage_option)
+    with audited(opened, Action.VIEW, f"record {item}") as act:
+        found = desk.shown(opened, item, datetime.now(UTC))
+        act.object = f"record {found['item']}"
     if as_json:
         print_json(found)
     else:
