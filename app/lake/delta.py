@@ -223,6 +223,12 @@ def rows_and_bytes(table: DeltaTable) -> tuple[int, int]:
     return sum(actions["num_records"].to_pylist()), sum(actions["size_bytes"].to_pylist())
 
 
+def files_of(table: DeltaTable) -> dict[str, int]:
+    """The paths of the table's files, below its root, and their bytes."""
+    actions = pa.table(table.get_add_actions())
+    return dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
+
+
 def _address(storage: Storage, contract: TableContract) -> str:
     return str(storage.local_path(contract.path)) if storage.is_local else f"{storage.root.rstrip('/')}/{contract.path}"
 

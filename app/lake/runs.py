@@ -1,7 +1,7 @@
 """What runs have left behind: the rows of control/runs."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.contracts.lake import RUNS
@@ -11,6 +11,17 @@ from app.lake.lake import Lake
 def runs(lake: Lake) -> list[dict[str, Any]]:
     """Every row of control/runs, in the order of the runs."""
     return sorted(lake.table(RUNS).to_pyarrow_table().to_pylist(), key=lambda row: int(row["sequence"]))
+
+
+def standing(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those of the runs, in order, whose work the tables hold: all that no restore has undone."""
+    stand: dict[str, list[Mapping[str, Any]]] = {}  # by run: what stood after it
+    last: list[Mapping[str, Any]] = []
+    for row in rows:
+        target = json.loads(row["certificate"]).get("restore", {}).get("to")
+        last = [*(last if target is None else stand[target]), row]
+        stand[row["run_id"]] = last
+    return last
 
 
 def loaded_files(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
