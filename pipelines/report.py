@@ -87,6 +87,9 @@ def summary(certificate: Mapping[str, Any], console: Console) -> None:
         console.print(f"Run [bold]{certificate['run_id']}[/bold] (feedback) {certificate['status']}")
         console.print(f"{said['records']:,} decisions: {said['new']:,} new, {said['changed']:,} changed, {said['same']:,} known already.")
         return
+    if certificate["kind"] in _UPKEEP:
+        upkeep(certificate, console)
+        return
     totals = certificate["totals"]
     console.print(
         f"\nRun [bold]{certificate['run_id']}[/bold] {certificate['status']}"
@@ -112,6 +115,18 @@ def summary(certificate: Mapping[str, Any], console: Console) -> None:
     for file in certificate["files"]:
         if file["error"]:
             console.print(f"rejected: {file['error']['code']}: {file['error']['message']}", style="red", markup=False)
+
+
+_UPKEEP = ("optimize", "restore", "vacuum")
+
+
+def upkeep(certificate: Mapping[str, Any], console: Console) -> None:
+    """The certificate of a run that looked after the lake, for people."""
+    kind = certificate["kind"]
+    said = certificate[kind]
+    console.print(f"Run [bold]{certificate['run_id']}[/bold] ({kind}) {certificate['status']}: {said['why']}", highlight=False)
+    for subject in ("tables", "undone"):
+        rows([{subject.removesuffix("s"): name} | dict(one) for name, one in said.get(subject, {}).items()], console)
 
 
 def _modulus(found: Mapping[str, Any], console: Console) -> None:

@@ -1,7 +1,7 @@
 """Delta tables: staged Parquet files, committed once a run."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -32,16 +32,18 @@ class StagedFile:
     statistics: str  # Delta's statistics, as JSON
     created_ms: int
 
-    def action(self) -> AddAction:
-        return AddAction(self.path, self.size, self.partition, self.created_ms, True, self.statistics)
+    def action(self, data_change: bool = True) -> AddAction:
+        return AddAction(self.path, self.size, self.partition, self.created_ms, data_change, self.statistics)
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a run does to one table: files that come, and paths of files that go."""
+    """What a run does to one table: files that come, and paths of files that go; or an earlier version that it goes back to."""
 
     add: tuple[StagedFile, ...] = ()
     remove: tuple[str, ...] = field(default=())
+    data_change: bool = True  # False: the files that come hold the very rows of those that go
+    restore_to: int | None = None
 
 
 class FileWriter:
@@ -187,9 +189,14 @@ def commit(
     done = table.transaction_version(application)
     if done is not None and done >= sequence:
         return
-    gone = _remove_actions(table, change.remove, now)
+    if change.restore_to is not None:
+        # Also where a table is append-only: Delta lets that be restored, though nothing may be removed from it otherwise.
+        table.restore(change.restore_to, commit_properties=properties, post_commithook_properties=_HOOKS)
+        table.update_incremental()
+        return
+    gone = _remove_actions(table, change, now)
     table.create_write_transaction(
-        [*(file.action() for file in change.add), *gone],
+        [*(file.action(change.data_change) for file in change.add), *gone],
         mode="append",
         schema=contract.schema,
         partition_by=list(contract.partition_by),
@@ -199,15 +206,15 @@ def commit(
     table.update_incremental()
 
 
-def _remove_actions(table: DeltaTable, paths: Iterable[str], now: datetime) -> list[RemoveAction]:
-    wanted = set(paths)
+def _remove_actions(table: DeltaTable, change: Change, now: datetime) -> list[RemoveAction]:
+    wanted = set(change.remove)
     if not wanted:
         return []
     actions = pa.table(table.get_add_actions()).to_pylist()
     return [
         RemoveAction(
             row["path"],
-            data_change=True,
+            data_change=change.data_change,
             deletion_timestamp=_ms(now),
             size=row["size_bytes"],
             partition_values={key: None if value is None else str(value) for key, value in (row.get("partition") or {}).items()},
