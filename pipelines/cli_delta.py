@@ -1,8 +1,11 @@
 """The commands of a lake's states: what there was, and back to it; small files made one, old ones let go."""
 
+import sys
 from collections.abc import Mapping
+from enum import StrEnum
 from getpass import getuser
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +22,19 @@ from pipelines.cli_common import (
     storage_at,
 )
 
+if TYPE_CHECKING:
+    from pipelines.changes import Feed
+
 WhyOption = Annotated[str, typer.Option(help="The reason; the certificate keeps it.")]
+
+
+class FeedFormat(StrEnum):
+    """How changes are written."""
+
+    NDJSON = "ndjson"
+    ARROW = "arrow"
+
+
 TableArgument = Annotated[str, typer.Argument(help="A table's path, or its name in SQL.")]
 
 
@@ -28,6 +43,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(history)
     app.command()(vacuum)
     app.command()(optimize)
+    app.command()(changes)
 
 
 def _acted(certificate: Mapping[str, Any], as_json: bool) -> None:
@@ -125,3 +141,56 @@ def optimize(
         print_json(None)
     else:
         typer.echo("No table is scattered: nothing to do.")
+
+
+@reports_errors
+def changes(
+    table: TableArgument,
+    lake: LakeOption,
+    since: Annotated[str, typer.Option(help="A run, a time with its zone, or a version of the table: what came after it.")],
+    until: Annotated[str | None, typer.Option(help="The same: up to it; what the last run left if none is named.")] = None,
+    output: Annotated[Path | None, typer.Option(help="A file to write; else NDJSON goes to stdout.")] = None,
+    form: Annotated[FeedFormat, typer.Option("--format", help="NDJSON, or an Arrow file (needs --output).")] = FeedFormat.NDJSON,
+    storage_option: StorageOption = None,
+) -> None:
+    """Write the rows of a table that were inserted, deleted or updated, commit by commit, for whoever keeps a copy."""
+    from app.contracts.lake import TABLES
+    from pipelines.catalog import contract_named
+    from pipelines.changes import feed
+
+    if form is FeedFormat.ARROW and output is None:
+        raise UsageError("--format arrow needs --output FILE")
+    found = feed(lake_at(lake, storage_option), contract_named(table, TABLES), since, until)
+    if output is None:
+        from pipelines.changes import lines
+
+        sys.stdout.writelines(lines(found.tables()))
+        return
+    rows = _written(found, output, form)
+    typer.echo(f"{rows:,} changes of {found.contract.path} from version {found.since} to {found.until} in {output}")
+
+
+def _written(found: "Feed", output: Path, form: FeedFormat) -> int:
+    """Write a feed to a file, which is there when it is complete; how many rows it has."""
+    import pyarrow as pa
+
+    from pipelines.changes import lines, schema_of
+
+    part, rows = output.with_name(output.name + ".part"), 0
+    try:
+        if form is FeedFormat.ARROW:
+            with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, schema_of(found.contract)) as writer:
+                for table in found.tables():
+                    writer.write_table(table)
+                    rows += table.num_rows
+        else:
+            with part.open("w") as file:
+                for line in lines(found.tables()):
+                    file.write(line)
+                    rows += 1
+        part.replace(output)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return rows

@@ -12,7 +12,6 @@ from itertools import zip_longest
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from app.contracts.lake import SILVER
 from app.contracts.table import TableContract
@@ -22,7 +21,7 @@ from app.lake.delta import Change, StagedFile
 from app.lake.lake import Lake, open_lake
 from app.lake.storage import Storage
 from app.settings import Settings
-from pipelines import score
+from pipelines import score, table_files
 from pipelines.attempt import Attempt, attempt
 from pipelines.executor import Executor
 from pipelines.progress import Observer
@@ -136,7 +135,7 @@ def _rewritten(run: Run, group: Group) -> tuple[Group, StagedFile]:
     """Write a group's rows to one file, and compare the two."""
     try:
         staged = _written(run, group)
-        both = (_pieces(run, group.contract, paths) for paths in (group.paths, (staged.path,)))
+        both = (_pieces(run, group, paths) for paths in (group.paths, (staged.path,)))
         same = all(before is not None and before.equals(after) for before, after in zip_longest(*both))
     except (OSError, pa.ArrowException) as error:
         raise LakeDamaged(
@@ -152,7 +151,7 @@ def _rewritten(run: Run, group: Group) -> tuple[Group, StagedFile]:
 def _written(run: Run, group: Group) -> StagedFile:
     name = f"part-{run.run_id}{group.mark and '-'}{group.mark}-{group.number:05d}"
     writer = delta.FileWriter(run.lake.storage, group.contract, name, group.partition, run.started_at)
-    for piece in _pieces(run, group.contract, group.paths):
+    for piece in _pieces(run, group, group.paths):
         writer.write(piece)
     staged = writer.close()
     if staged is None:
@@ -160,22 +159,5 @@ def _written(run: Run, group: Group) -> StagedFile:
     return staged
 
 
-def _pieces(run: Run, contract: TableContract, paths: Sequence[str]) -> Iterator[pa.Table]:
-    """The rows of some files, one after the other, in pieces of a block; columns that came after a file was written are null in it."""
-    rows = run.settings.block_rows
-    schema = pa.schema([field for field in contract.schema if field.name not in contract.partition_by])
-    waiting = schema.empty_table()
-    for path in paths:
-        with run.lake.storage.arrow_file(f"{contract.path}/{path}") as opened, pq.ParquetFile(opened) as parquet:
-            for batch in parquet.iter_batches(rows, use_threads=False):
-                waiting = pa.concat_tables([waiting, _shaped(pa.Table.from_batches([batch]), schema)])
-                while waiting.num_rows >= rows:
-                    yield waiting.slice(0, rows).combine_chunks()
-                    waiting = waiting.slice(rows)
-    if waiting.num_rows:
-        yield waiting.combine_chunks()
-
-
-def _shaped(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = [rows[f.name] if f.name in rows.column_names else pa.nulls(rows.num_rows, f.type) for f in schema]
-    return pa.table(columns, names=schema.names).cast(schema)
+def _pieces(run: Run, group: Group, paths: Sequence[str]) -> Iterator[pa.Table]:
+    return table_files.pieces(run.lake.storage, group.contract, paths, run.settings.block_rows)

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from app.contracts.lake import SILVER
+from app.contracts.lake import QUARANTINE, SILVER, TABLES
+from app.contracts.row_keys import key_of
 from app.errors import LakeNotFound, UsageError
 from app.lake import delta
 from pipelines.cli import app
@@ -107,3 +109,64 @@ def test_what_names_no_state_is_refused(three_days: tuple[Path, list[str], list[
 def test_a_time_before_the_first_run_has_no_state(three_days: tuple[Path, list[str], list[datetime]]) -> None:
     with pytest.raises(LakeNotFound, match="had no run by"):
         query(opened(three_days[0]), "select 1", ["2001-01-01T00:00Z"])
+
+
+def applied(changes: list[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
+    """What a consumer who began with nothing has."""
+    held: dict[str, dict[str, Any]] = {}
+    for change in changes:
+        if change["_change_type"] in ("insert", "update_postimage"):
+            held[change[key]] = change
+        else:
+            del held[change[key]]
+    return held
+
+
+def test_the_changes_of_a_table_say_what_each_run_did(three_days: tuple[Path, list[str], list[datetime]], tmp_path: Path) -> None:
+    lake, run_ids, after = three_days
+    ran = leofric("changes", "silver_transactions", "--lake", lake, "--since", run_ids[0])
+    assert ran.exit_code == 0, ran.output
+    told = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert {(row["_change_type"], row["_commit_version"], row["run_id"]) for row in told} == {
+        ("insert", 2, run_ids[1]),
+        ("insert", 3, run_ids[2]),
+    }
+    assert sorted(row["transaction_id"] for row in told) == [f"T{number:06d}" for number in range(11, 31)]
+    assert leofric("changes", "silver_transactions", "--lake", lake, "--since", 1, "--until", after[2].isoformat()).stdout == ran.stdout
+    again = [json.loads(line) for line in leofric("changes", "gold_channel_daily", "--lake", lake, "--since", 0).stdout.splitlines()]
+    assert {"insert", "update_preimage", "update_postimage"} == {row["_change_type"] for row in again}
+    held = {row["booking_date"]: row["transactions"] for row in applied(again, "booking_date").values()}
+    figures = query(opened(lake), "select booking_date::text as day, transactions from gold_channel_daily").to_pylist()
+    assert held == {row["day"]: row["transactions"] for row in figures}
+    out = tmp_path / "feed.arrow"
+    ran = leofric("changes", "quarantine_transactions", "--lake", lake, "--since", 0, "--format", "arrow", "--output", out)
+    assert "3 changes of quarantine/transactions from version 0 to 3" in ran.stdout
+    with pa.OSFile(str(out)) as file:
+        fed = pa.ipc.open_file(file).read_all()
+    assert fed.schema.names[-3:] == ["_change_type", "_commit_version", "_commit_timestamp"]
+    assert (
+        fed["raw_record"].to_pylist() == opened(lake).table(QUARANTINE).to_pyarrow_table().sort_by("ingested_at")["raw_record"].to_pylist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("silver_transactions", "--since", "3", "--until", "1"), "changes go forward"),
+        (("silver_transactions", "--since", "9"), "has the versions 0 to 3"),
+        (("control_runs", "--since", "2026-03-04T18:00Z"), "is not written by runs"),
+        (("silver_transactions", "--since", "0", "--format", "arrow"), "needs --output"),
+    ],
+)
+def test_changes_that_cannot_be_are_refused(
+    three_days: tuple[Path, list[str], list[datetime]], words: tuple[str, ...], message: str
+) -> None:
+    ran = leofric("changes", *words, "--lake", three_days[0])
+    assert (ran.exit_code, message in ran.stderr) == (2, True)
+
+
+def test_every_table_has_a_key_that_its_rows_keep(three_days: tuple[Path, list[str], list[datetime]]) -> None:
+    for contract in TABLES:
+        assert key_of(contract), contract.path
+        rows = opened(three_days[0]).table(contract).to_pyarrow_table().select(key_of(contract))
+        assert rows.group_by(list(key_of(contract))).aggregate([]).num_rows == rows.num_rows

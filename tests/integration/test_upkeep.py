@@ -14,7 +14,7 @@ from app.errors import LakeBusy, LakeDamaged, LakeNotFound, NotReconciled, Usage
 from app.lake import delta, layout, lock, runs
 from app.lake.storage import Storage
 from app.settings import Settings
-from pipelines import optimize, score, vacuum, verify
+from pipelines import changes, optimize, score, vacuum, verify
 from pipelines.cli import app
 from pipelines.executor import InProcess
 from pipelines.progress import Silent
@@ -91,6 +91,7 @@ def test_many_small_files_become_one_a_partition_and_no_row_changes(lake: Path) 
     assert content(lake) == before
     assert holds(lake)
     assert [payments(lake, run_id) for run_id in run_ids] == [9, 18, 27, 36]
+    assert list(changes.feed(opened(lake), SILVER, run_ids[-1], None).tables()) == []
     assert optimize.optimize(Storage(str(lake)), SETTINGS, None, "again", "tests", InProcess(), Silent()) is None
 
 
@@ -191,6 +192,8 @@ def test_a_vacuum_lets_go_of_what_only_old_states_need_and_queries_of_them_say_s
         payments(lake, run_ids[3])
     on_disk = {name for name in files_in(lake / SILVER.path) if name.endswith(".parquet") and "_delta_log" not in name}
     assert on_disk == set(delta.files_of(opened(lake).table(SILVER)))
+    with pytest.raises(LakeNotFound, match="silver/transactions cannot be read at version"):
+        list(changes.feed(opened(lake), SILVER, run_ids[0], None).tables())
     load(lake.parent / "0", lake)
     assert holds(lake)
 
