@@ -44,6 +44,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(vacuum)
     app.command()(optimize)
     app.command()(changes)
+    app.command()(restore)
 
 
 def _acted(certificate: Mapping[str, Any], as_json: bool) -> None:
@@ -194,3 +195,25 @@ def _written(found: "Feed", output: Path, form: FeedFormat) -> int:
     finally:
         part.unlink(missing_ok=True)
     return rows
+
+
+@reports_errors
+def restore(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The run after which the lake is to be as it was.")],
+    lake: LakeOption,
+    why: WhyOption,
+    as_json: JsonOption = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """Bring the whole lake back to the state after a run. It is a new run, which undoes those after it; their files can be loaded again.
+
+    Exit codes: 0 done, 1 it cannot be done and nothing was changed, 2 wrong usage.
+    """
+    from app.settings import read_settings
+    from pipelines import executor, report
+    from pipelines.restore import restore as execute
+
+    with report.progress(errors) as observer:
+        storage = storage_at(lake, storage_option)
+        certificate = execute(storage, read_settings(), run_id, why, getuser(), executor.InProcess(), observer)
+    _acted(certificate, as_json)

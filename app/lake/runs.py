@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.contracts.lake import RUNS
+from app.errors import LakeDamaged
 from app.lake.lake import Lake
 
 
@@ -14,16 +15,21 @@ def runs(lake: Lake) -> list[dict[str, Any]]:
 
 
 def standing(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those of the runs, in order, whose work the tables hold: all that no restore has undone."""
+    """Those of the runs, in order, whose work the tables hold: all that no restore has undone.
+
+    LakeDamaged if a run is missing to which one of them brought the lake back.
+    """
     stand: dict[str, list[Mapping[str, Any]]] = {}  # by run: what stood after it
     last: list[Mapping[str, Any]] = []
     for row in rows:
         target = json.loads(row["certificate"]).get("restore", {}).get("to")
+        if target is not None and target not in stand:
+            raise LakeDamaged(f"run {row['run_id']} brought the lake back to run {target}, which control/runs has not; restore the table")
         last = [*(last if target is None else stand[target]), row]
         stand[row["run_id"]] = last
     return last
 
 
 def loaded_files(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """The hashes of all files that these runs have loaded."""
+    """The hashes of all files that these runs have loaded; of those that stand, what the lake holds."""
     return frozenset(file["sha256"] for row in rows for file in json.loads(row["certificate"])["files"] if file["status"] == "loaded")
