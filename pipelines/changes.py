@@ -63,8 +63,8 @@ class Feed:
 
     def _of_commit(self, version: int, before: "_Files", after: "_Files") -> Iterator[tuple[str, pa.Table]]:
         went, came = _by_partition(before, after), _by_partition(after, before)
-        for of, at in ((went, version - 1), (came, version)):
-            self._must_be_there({path for one in of.values() for path in one.paths}, at)
+        for parts, at in ((went, version - 1), (came, version)):
+            self._must_be_there({path for part in parts.values() for path in part.paths}, at)
         for name in sorted({*went, *came}):
             old, new = went.get(name), came.get(name)
             if old is None or new is None:

@@ -19,15 +19,20 @@ def standing(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
     LakeDamaged if a run is missing to which one of them brought the lake back.
     """
-    stand: dict[str, list[Mapping[str, Any]]] = {}  # by run: what stood after it
-    last: list[Mapping[str, Any]] = []
+    before: dict[str, Mapping[str, Any] | None] = {}  # by run: the one whose state it went on from
+    by_id = {row["run_id"]: row for row in rows}
+    last: Mapping[str, Any] | None = None
     for row in rows:
         target = json.loads(row["certificate"]).get("restore", {}).get("to")
-        if target is not None and target not in stand:
+        if target is not None and target not in before:
             raise LakeDamaged(f"run {row['run_id']} brought the lake back to run {target}, which control/runs has not; restore the table")
-        last = [*(last if target is None else stand[target]), row]
-        stand[row["run_id"]] = last
-    return last
+        before[row["run_id"]] = last if target is None else by_id[target]
+        last = row
+    found = []
+    while last is not None:
+        found.append(last)
+        last = before[last["run_id"]]
+    return found[::-1]
 
 
 def loaded_files(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
