@@ -71,8 +71,8 @@ def plan(lake: Lake, days: int, now: datetime) -> Plan:
 
 def _kept(lake: Lake, rows: Sequence[Mapping[str, Any]], since: datetime) -> list[State]:
     """The states that could be seen since then: a state is seen until the next is published."""
-    every, published = states.states(rows), states.published_at(lake)
-    ends = [published.get(state.sequence) for state in every[1:]]
+    every, published = states.states(rows), states.published_at(lake, rows)
+    ends = [published[state.sequence] for state in every[1:]]
     return [state for state, end in zip(every, [*ends, None], strict=True) if end is None or end > since]
 
 

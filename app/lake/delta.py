@@ -157,6 +157,8 @@ def _open(storage: Storage, contract: TableContract, version: int | None = None)
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 # Whoever opens a table reads its log from the last checkpoint on: a short way, however many runs there were.
 _CHECKPOINTS = {"delta.checkpointInterval": "10"}
+# The same said in the table: delta-rs' compaction takes no notice of the hooks (1.6.6), and lets go of entries older than 30 days.
+_LOG_KEPT = {"delta.enableExpiredLogCleanup": "false"}
 
 
 def create_if_missing(storage: Storage, contract: TableContract) -> None:
@@ -169,7 +171,7 @@ def create_if_missing(storage: Storage, contract: TableContract) -> None:
             partition_by=list(contract.partition_by),
             name=contract.name,
             description=contract.meaning,
-            configuration=_CHECKPOINTS | ({"delta.appendOnly": "true"} if contract.append_only else {}),
+            configuration=_CHECKPOINTS | _LOG_KEPT | ({"delta.appendOnly": "true"} if contract.append_only else {}),
             storage_options=_options(storage),
         )
 
@@ -251,4 +253,6 @@ def compact_if_scattered(table: DeltaTable, most_files: int, partition: tuple[st
     """Rewrite a table, or one partition of it, of many small files as few, without changing a row."""
     filters = None if partition is None else [(partition[0], "=", partition[1])]
     if len(table.file_uris(file_pruning_predicate=filters)) >= most_files:
+        if not _LOG_KEPT.items() <= table.metadata().configuration.items():  # a table that an older version made
+            table.alter.set_table_properties(_LOG_KEPT, post_commithook_properties=_HOOKS)
         table.optimize.compact(filters)

@@ -30,10 +30,13 @@ def _state(row: Mapping[str, Any]) -> State:
     return State(row["run_id"], row["sequence"], {path: int(table["version"]) for path, table in tables.items()})
 
 
-def published_at(lake: Lake) -> dict[int, datetime]:
-    """By a run's number, when its certificate was committed: from then on its state was what readers saw."""
+def published_at(lake: Lake, rows: Sequence[Mapping[str, Any]]) -> dict[int, datetime]:
+    """By a run's number, when its certificate was committed: from then on its state was what readers saw.
+
+    Where the table's log does not go back so far, when the run began.
+    """
     commits = lake.table(RUNS).history()
-    return {
+    return {int(row["sequence"]): row["started_at"] for row in rows} | {
         int(commit["leofric.sequence"]): datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
         for commit in commits
         if "leofric.sequence" in commit
@@ -56,8 +59,8 @@ def state_at(lake: Lake, rows: Sequence[Mapping[str, Any]], when: str) -> State:
         raise UsageError(
             f"{when} is neither a run of this lake (the table control_runs lists them) nor a time with its zone, such as 2026-03-04T18:00Z"
         )
-    published = published_at(lake)
-    seen = [row for row in rows if row["sequence"] in published and published[row["sequence"]] <= instant]
+    published = published_at(lake, rows)
+    seen = [row for row in rows if published[row["sequence"]] <= instant]
     if not seen:
         raise LakeNotFound(f"the lake had no run by {instant.isoformat()}; its first was published later")
     return _state(seen[-1])
