@@ -36,13 +36,13 @@ def test_a_lake_in_s3_is_looked_after_as_a_local_one(tmp_path: Path) -> None:
             assert [file["status"] for file in certificate["files"]] == ["loaded"]
             return str(certificate["run_id"])
 
-        first = loaded(0)
+        first_run = loaded(0)
         for day in (1, 2):
             loaded(day)
         everything = content_of(storage)
         optimize.optimize(storage, SETTINGS, None, *WHY, InProcess(), Silent())
         assert content_of(storage) == everything
-        restore.restore(storage, SETTINGS, first, *WHY, InProcess(), Silent())
+        restore.restore(storage, SETTINGS, first_run, *WHY, InProcess(), Silent())
         lake = open_lake(storage)
         assert query(lake, "select count(*) as n from silver_transactions").to_pylist() == [{"n": 9}]
         for day in (1, 2):
