@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     key_partition_rows: int = Field(default=1_000_000, ge=1, description="the most keys that one task holds while it looks for duplicates")
     score_shard_rows: int = Field(default=2_000_000, ge=1, description="about how many payments one task looks back on")
     timely_hours: int = Field(default=48, ge=1, description="a record is timely if it was booked at most this long before the run")
+    vacuum_guard_days: int = Field(
+        default=30, ge=1, description="a state of the lake that could be seen in so many days before is never vacuumed away"
+    )
     signing_key_file: Path | None = Field(
         default=None, description="an Ed25519 private key in PEM: models that are trained are signed with it"
     )

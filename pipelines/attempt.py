@@ -40,6 +40,11 @@ class Attempt:
             "seconds": dict(self.stages.seconds),
         }
 
+    def of_no_load(self, kind: str) -> dict[str, Any]:
+        """What the certificate of a run that loads nothing says, when it succeeds."""
+        totals = certificates.totals_document([], {})
+        return self.document(kind, "succeeded") | {"files": [], "totals": totals, "quality": {}, "keys": publish.last_keys(self.history)}
+
     def publication(self, changes: dict[str, Change], document: dict[str, Any], retired: Sequence[str] = ()) -> Publication:
         """What is to be published: changes of tables, by path, the certificate, and objects that nobody needs afterwards."""
         previous = self.history[-1]["hash"] if self.history else certificates.GENESIS

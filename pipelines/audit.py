@@ -55,7 +55,7 @@ def said_by() -> dict[str, str]:
 def of_run(by: Mapping[str, str], certificate: Mapping[str, Any], tables: Mapping[str, Any], changed: Mapping[str, Any]) -> list[Event]:
     """The entries of a run: each table's new version, and then the run itself. ``changed`` is by table path, for the details."""
     actor, at = Who(by["name"], ActorKind(by["kind"]), by["origin"]), datetime.fromisoformat(by["at"])
-    run_id, why = certificate["run_id"], certificate.get("why")
+    run_id, why = certificate["run_id"], _why(certificate)
     commits = [
         Event(
             at,
@@ -70,6 +70,13 @@ def of_run(by: Mapping[str, str], certificate: Mapping[str, Any], tables: Mappin
         for path, said in changed.items()
     ]
     return [*commits, _of_run(at, actor, certificate, tables)]
+
+
+def _why(certificate: Mapping[str, Any]) -> str | None:
+    """The reason that somebody gave for a run: those who look after the lake must."""
+    said = certificate.get(certificate["kind"])
+    why = said.get("why") if isinstance(said, Mapping) else certificate.get("why")
+    return None if why is None else str(why)
 
 
 def _of_run(at: datetime, actor: Who, certificate: Mapping[str, Any], tables: Mapping[str, Any]) -> Event:
@@ -89,7 +96,7 @@ def _of_run(at: datetime, actor: Who, certificate: Mapping[str, Any], tables: Ma
     result = Result.SUCCEEDED if certificate["status"] == "succeeded" else Result.FAILED
     action, run_id = _OF_KIND.get(certificate["kind"], Action.RUN), certificate["run_id"]
     version = str(certificate["sequence"])
-    return Event(at, actor, action, run_id, result, version, certificate.get("why"), details, f"run:{run_id}")
+    return Event(at, actor, action, run_id, result, version, _why(certificate), details, f"run:{run_id}")
 
 
 def run_failed(lake: Lake, run_id: str, sequence: int, error: BaseException) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,9 @@ def contract_named(name: str, contracts: Iterable[TableContract] = CONTRACTS) ->
     for contract in known:
         if name in (contract.path, contract.name):
             return contract
-    raise UsageError(f"there is no table {name}; there are {', '.join(contract.path for contract in known)}")
+    near = get_close_matches(name, [word for contract in known for word in (contract.path, contract.name)], 1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    raise UsageError(f"there is no table {name}; there are {', '.join(contract.path for contract in known)}{meant}")
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from app.errors import UsageError
-from pipelines import cli_audit, cli_catalog, cli_detection, cli_lineage, cli_models, cli_quarantine, cli_rollout
+from pipelines import cli_audit, cli_catalog, cli_delta, cli_detection, cli_lineage, cli_models, cli_quarantine, cli_rollout
 from pipelines.cli_common import (
     FAILED,
+    AsOfOption,
     Format,
     JsonOption,
     LakeOption,
@@ -182,13 +183,14 @@ def query(
     sql: Annotated[str, typer.Argument(help="One select statement; tables are called <layer>_<name>, such as silver_transactions.")],
     lake: LakeOption,
     output: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = Format.TABLE,
+    as_of: AsOfOption = None,
     storage_option: StorageOption = None,
 ) -> None:
     """Query the lake with SQL (DuckDB), read-only."""
     from pipelines import report
     from pipelines.query import query as ask
 
-    table = ask(lake_at(lake, storage_option), sql)
+    table = ask(lake_at(lake, storage_option), sql, as_of or ())
     if output is Format.JSON:
         print_json(table.to_pylist())
     elif output is Format.CSV:
@@ -297,6 +299,7 @@ app.add_typer(cli_lineage.lineage, name="lineage")
 app.command()(cli_lineage.trace)
 app.add_typer(cli_quarantine.quarantine, name="quarantine")
 app.add_typer(cli_audit.audit, name="audit")
+cli_delta.add_to(app)
 
 # Commands of packages that the command line does not know, the service's above all.
 for _command in entry_points(group="leofric.commands"):

@@ -34,6 +34,12 @@ StorageOption = Annotated[
     list[str] | None,
     typer.Option("--storage-option", help="NAME=VALUE for S3, such as AWS_ENDPOINT_URL=…; repeatable. The environment is read too."),
 ]
+AsOfOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="All tables as a run left them (its id), or as they were seen at a time; or single tables, as TABLE=VERSION, repeatable."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
 
 Parameters = ParamSpec("Parameters")

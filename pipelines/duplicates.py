@@ -6,7 +6,7 @@ other content is a conflict. So the answer does not depend on who was faster.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -45,8 +45,13 @@ class Settled:
 
 def ranges(run: Run, units: Sequence[Bronzed], segments: Sequence[Segment]) -> list[Range]:
     """Cut the id space so that each range has at most settings.key_partition_rows keys to hold, or is one first byte wide."""
+    return ranges_of(run, {u.unit.number: u.keys for u in units if u.keys}, segments)
+
+
+def ranges_of(run: Run, arrived: Mapping[int, tuple[int, ...]], segments: Sequence[Segment]) -> list[Range]:
+    """The same of arrivals that lie at ``bronze.keys_path``: by unit, where each first byte's keys begin, and the end."""
     merge, level = keys.to_merge(segments)
-    begins = np.array([u.keys for u in units if u.keys], dtype=np.int64).reshape(-1, keys.PREFIXES + 1)
+    begins = np.array(list(arrived.values()), dtype=np.int64).reshape(-1, keys.PREFIXES + 1)
     if not begins.size or not begins[:, -1].sum():
         return []
     load = np.diff(begins, axis=1).sum(axis=0) + sum(segment.rows for segment in merge) // keys.PREFIXES
@@ -63,7 +68,7 @@ def ranges(run: Run, units: Sequence[Bronzed], segments: Sequence[Segment]) -> l
             number,
             first,
             end,
-            tuple((u.unit.number, u.keys[first], u.keys[end]) for u in units if u.keys and u.keys[end] > u.keys[first]),
+            tuple((unit, of[first], of[end]) for unit, of in arrived.items() if of[end] > of[first]),
             tuple(s for s in segments if s.first_prefix < end and first < s.end_prefix),
             merge,
             level,

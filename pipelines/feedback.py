@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.compliance import certificate as certificates
 from app.contracts.lake import FEEDBACK, SILVER
 from app.lake import delta
 from app.lake.delta import Change
@@ -17,7 +16,6 @@ from app.lake.feedback import last_decisions
 from app.lake.lake import Lake, open_lake
 from app.lake.storage import Storage
 from app.settings import Settings
-from pipelines import publish
 from pipelines.attempt import Attempt, attempt
 from pipelines.boundary import guard
 from pipelines.labels import LabelFile
@@ -97,8 +95,7 @@ def _staged(run: Run, labels: LabelFile, rows: np.ndarray[tuple[int], np.dtype[n
 
 
 def _certificate(begun: Attempt, counts: Mapping[str, Any]) -> dict[str, Any]:
-    nothing = {"files": [], "totals": certificates.totals_document([], {}), "quality": {}, "keys": publish.last_keys(begun.history)}
-    return begun.document(KIND, "succeeded") | nothing | {"feedback": dict(counts)}
+    return begun.of_no_load(KIND) | {"feedback": dict(counts)}
 
 
 def read_feedback(lake: Lake) -> LabelFile | None:

@@ -217,11 +217,11 @@ def _instants(rows: pa.Table) -> Int64s:
     return np.asarray(rows["booked_at"].cast(pa.int64()).to_numpy())
 
 
-def files(lake: Lake, new_runs: frozenset[str]) -> list[SilverFile]:
-    """The files of silver by day and name; new are those that one of these runs wrote."""
+def files(lake: Lake, writers: frozenset[str]) -> list[SilverFile]:
+    """The files of silver by day and name; new are those that one of these wrote (``score.writers``)."""
     actions = pa.table(lake.table(SILVER).get_add_actions(flatten=True)).select(["path", "partition.booking_date", "num_records"])
     rows = sorted(zip(*(column.to_pylist() for column in actions.columns), strict=True), key=lambda row: (str(row[1]), row[0]))
     return [
-        SilverFile(number, path, date.fromisoformat(str(day)), count, any(f"part-{run_id}" in path for run_id in new_runs))
+        SilverFile(number, path, date.fromisoformat(str(day)), count, any(f"part-{writer}" in path for writer in writers))
         for number, (path, day, count) in enumerate(rows)
     ]

@@ -47,6 +47,9 @@ _JOBS: Final = {
     "replay": "corrections that two people agreed on, through the functions that load a file",
     "score": "a score for each accepted payment, and alerts",
     "feedback": "analysts' decisions about payments",
+    "optimize": "small files of tables merged; no row changes",
+    "restore": "the whole lake as an earlier run left it",
+    "vacuum": "files deleted that no state of the lake needs",
     "train": "a detector trained on the lake's past",
 }
 _FILES: Final = {".ndjson": "json", ".jsonl": "json", ".parquet": "parquet", ".csv": "csv"}

@@ -50,7 +50,7 @@ def _from_note(document: Mapping[str, Any]) -> Publication:
         document["sequence"],
         datetime.fromisoformat(document["started_at"]),
         {
-            path: Change(tuple(StagedFile(**file) for file in change["add"]), tuple(change["remove"]))
+            path: Change(**change | {"add": tuple(StagedFile(**file) for file in change["add"]), "remove": tuple(change["remove"])})
             for path, change in document["changes"].items()
         },
         document["certificate"],
@@ -81,7 +81,7 @@ def _carry_out(lake: Lake, publication: Publication) -> dict[str, Any]:
     for contract in _DATA_TABLES:
         change = publication.changes.get(contract.path, Change())
         table = lake.table(contract)
-        if change.add or change.remove:
+        if change != Change():
             delta.commit(table, contract, change, publication.sequence, publication.run_id, publication.started_at)
         tables[contract.path] = {"version": table.version(), "rows": delta.rows_and_bytes(table)[0]}
     stored = _store(lake, publication, tables, _audit(lake, publication, tables))

@@ -90,6 +90,9 @@ def summary(certificate: Mapping[str, Any], console: Console) -> None:
     if certificate["kind"] == "replay":
         replayed(certificate, console)
         return
+    if certificate["kind"] in _UPKEEP:
+        upkeep(certificate, console)
+        return
     totals = certificate["totals"]
     console.print(
         f"\nRun [bold]{certificate['run_id']}[/bold] {certificate['status']}"
@@ -115,6 +118,9 @@ def summary(certificate: Mapping[str, Any], console: Console) -> None:
     for file in certificate["files"]:
         if file["error"]:
             console.print(f"rejected: {file['error']['code']}: {file['error']['message']}", style="red", markup=False)
+
+
+_UPKEEP = ("optimize", "restore", "vacuum")
 
 
 def replayed(certificate: Mapping[str, Any], console: Console) -> None:
@@ -167,6 +173,15 @@ def quarantined_record(found: Mapping[str, Any], console: Console) -> None:
         about = f" of proposal {one['proposal']}" if one["proposal"] != one["number"] else ""
         still = f" ({', '.join(one['reasons'])})" if "reasons" in one else ""
         console.print(f"decision {one['number']}{about}, {one['at']}: {one['act']} by {one['who']}: {one['why']}{still}", markup=False)
+
+
+def upkeep(certificate: Mapping[str, Any], console: Console) -> None:
+    """The certificate of a run that looked after the lake, for people."""
+    kind = certificate["kind"]
+    said = certificate[kind]
+    console.print(f"Run [bold]{certificate['run_id']}[/bold] ({kind}) {certificate['status']}: {said['why']}", highlight=False)
+    for subject in ("tables", "undone"):
+        rows([{subject.removesuffix("s"): name} | dict(one) for name, one in said.get(subject, {}).items()], console)
 
 
 def _modulus(found: Mapping[str, Any], console: Console) -> None:

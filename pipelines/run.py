@@ -99,7 +99,7 @@ def _prepare(day: Day, sources: Sequence[SourceFile]) -> Publication:
 
 
 def _ingest(day: Day, sources: Sequence[SourceFile]) -> None:
-    known = runs.loaded_files(day.history)
+    known = runs.loaded_files(runs.standing(day.history))
     with day.stages.stage("ingest", len(sources)) as watch:
         files = list(watch(day.executor.map(partial(ingest.ingest, day.run, known=known), sources)))
     seen: set[str | None] = set()
@@ -220,7 +220,8 @@ def sources_of(day: Day) -> dict[str, Totals]:
 
 def _stage_quality(day: Day, document: dict[str, Any]) -> None:
     run = day.run
-    before = [json.loads(row["certificate"]) for row in day.history if row["started_at"].date() == run.started_at.date()]
+    stand = runs.standing(day.history)
+    before = [json.loads(row["certificate"]) for row in stand if row["started_at"].date() == run.started_at.date()]
     day.stage(DATA_QUALITY_DAILY.path, gold.stage_quality(run, [*before, document]))
     stale = gold.files_of(run.lake.table(DATA_QUALITY_DAILY), "ingest_date", [run.ingest_date])
     day.removed[DATA_QUALITY_DAILY.path] = stale[run.ingest_date]

@@ -46,9 +46,22 @@ _WINDOW: Final = timedelta(microseconds=HORIZON_US) + timedelta(days=2)
 
 def pending(history: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """The runs whose accepted payments have no score yet; ``history``: rows of control/runs."""
-    documents = [json.loads(row["certificate"]) for row in history if row["status"] == "succeeded"]
+    documents = [json.loads(row["certificate"]) for row in runs.standing(history) if row["status"] == "succeeded"]
     scored = {run_id for document in documents if document["kind"] == KIND for run_id in document["scored"]}
     return frozenset(d["run_id"] for d in documents if d["kind"] != KIND and d["totals"]["accepted"]) - scored
+
+
+UNSCORED: Final = "unscored"
+
+
+def writers(history: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """By what the names of silver's files begin, after ``part-``, in which payments wait for a score: no other payment is in those.
+
+    They are the runs that loaded them, and runs that made few files of many since.
+    """
+    waiting = pending(history)
+    optimized = [json.loads(row["certificate"]).get("optimize", {}) | {"run_id": row["run_id"]} for row in runs.standing(history)]
+    return waiting | {f"{one['run_id']}-{UNSCORED}" for one in optimized if waiting & set(one.get(UNSCORED, ()))}
 
 
 def nothing_to_do(storage: Storage) -> bool:
@@ -110,7 +123,7 @@ def _prepare(day: _Scoring) -> Publication:
 def _news(day: _Scoring) -> None:
     """Which accounts the new payments touch, and how far back their past matters."""
     run = day.run
-    every = histories.files(run.lake, day.new_runs)
+    every = histories.files(run.lake, writers(day.attempt.history))
     new = [file for file in every if file.new]
     if not new and day.new_runs:
         raise LakeNotFound(f"silver has no payment of the runs {', '.join(sorted(day.new_runs))}, which loaded some; restore the table")

@@ -13,10 +13,10 @@ from app.compliance import certificate as certificates
 from app.compliance.control_totals import Totals
 from app.contracts.lake import DUPLICATES, FEEDBACK, QUARANTINE, SCORES, SILVER
 from app.contracts.table import TableContract
-from app.errors import LakeDamaged
+from app.errors import LakeDamaged, LakeNotFound, UsageError
 from app.lake import runs
 from app.lake.lake import Lake
-from pipelines import held, reconcile, replay, reviewed
+from pipelines import held, reconcile, replay, restore, reviewed
 from pipelines.held import NOTHING, Held
 from pipelines.reconcile import Tally
 from pipelines.reviewed import Reviewed
@@ -41,15 +41,25 @@ def verify(lake: Lake) -> list[Verdict]:
     silver, scored = (_held(lake, contract, by) for contract, by in ((SILVER, "run_id"), (SCORES, "loaded_by")))
     feedback = Counter(run_id for rows in _pieces(lake, FEEDBACK, ["run_id"]) for run_id in rows["run_id"].to_pylist())
     strays = _count(lake, tallies, reasons) | ({*scored, *feedback, *review.replays} - set(documents))
+    stand = {row["run_id"] for row in runs.standing(rows)}
+    due = {run_id for row in rows if row["run_id"] in stand for run_id in documents[row["run_id"]].get("scored", {})}
     verdicts = [
         Verdict(
             run_id,
             (
                 *chain.get(run_id, ()),
-                *review.faults(document, tallies[run_id], reasons[run_id]),
-                *_total_faults(document, tallies[run_id], reasons[run_id]),
-                *_score_faults(document, scored, silver),
-                *_feedback_faults(document, feedback),
+                *_restore_faults(document, rows),
+                *(
+                    _undone_faults(run_id, tallies[run_id], feedback)
+                    if run_id not in stand
+                    else (
+                        *review.faults(document, tallies[run_id], reasons[run_id]),
+                        *_total_faults(document, tallies[run_id], reasons[run_id]),
+                        *_score_faults(document, scored, silver),
+                        *_feedback_faults(document, feedback),
+                    )
+                ),
+                *([] if run_id in due or run_id not in scored else [f"{scored[run_id].totals.records} payments are scored, none is due"]),
             ),
         )
         for run_id, document in documents.items()
@@ -130,6 +140,29 @@ def _score_faults(document: Mapping[str, Any], scored: Mapping[str, Held], silve
         for run_id, certified in document.get("scored", {}).items()
         for difference in held.differences(scored.get(run_id, NOTHING), silver.get(run_id, NOTHING), certified)
     ]
+
+
+def _undone_faults(run_id: str, tally: Tally, feedback: Mapping[str, int]) -> list[str]:
+    """Of a run that a restore has undone nothing may be there."""
+    held = sum(totals.records for sides in tally.sides.values() for totals in sides.values()) + feedback.get(run_id, 0)
+    return [f"a restore has undone it, and the tables hold {held} records of it"] if held else []
+
+
+def _restore_faults(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Whether a restore names the runs that it undid and brought back."""
+    if restore.KIND not in document:
+        return []
+    said = document[restore.KIND]
+    try:
+        undone, back = restore.differing(rows[: document["sequence"] - 1], said["to"])
+    except (LakeNotFound, UsageError) as error:
+        return [f"it cannot have brought the lake back to run {said['to']}: {error}"]
+    named = [[row["run_id"] for row in of] for of in (undone, back)]
+    return (
+        []
+        if [sorted(said["undone"]), sorted(said["brought_back"])] == [sorted(of) for of in named]
+        else ["it undid other runs than it says"]
+    )
 
 
 def _feedback_faults(document: Mapping[str, Any], feedback: Mapping[str, int]) -> list[str]:

@@ -81,7 +81,7 @@ def engine_of(lake: Lake, settings: ServeSettings, journal: Journal, now: dateti
     The order matters: what leaves the log or a journal because the lake has it is found in the lake, which is looked at later.
     """
     histories, answers = store_of(lake, settings)
-    loaded = runs.loaded_files(runs.runs(lake))
+    loaded = runs.loaded_files(runs.standing(runs.runs(lake)))
     files = _files(lake)
     last = max((day for _, day in files), default=now.date())
     first = min((day for _, day in files), default=now.date())

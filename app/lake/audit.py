@@ -171,7 +171,7 @@ class DeltaAuditLog(AuditLog):
             return  # somebody appended meanwhile, and tidies, too
         staged = delta.stage(self._storage, AUDIT, f"part-{last.sequence:012d}-{uuid4().hex[:16]}", rows, {}, last.at)
         if (
-            not delta.commit_next(self._table, AUDIT, Change((staged,), tuple(small)), last.at, data=False)
+            not delta.commit_next(self._table, AUDIT, Change((staged,), tuple(small), data_change=False), last.at)
             and staged.path not in self._sizes()
         ):
             self._storage.delete([f"{AUDIT.path}/{staged.path}"])

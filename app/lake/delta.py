@@ -1,7 +1,7 @@
 """Delta tables: staged Parquet files, committed once a run."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
@@ -33,16 +33,18 @@ class StagedFile:
     statistics: str  # Delta's statistics, as JSON
     created_ms: int
 
-    def action(self, *, data: bool = True) -> AddAction:
-        return AddAction(self.path, self.size, self.partition, self.created_ms, data, self.statistics)
+    def action(self, *, data_change: bool) -> AddAction:
+        return AddAction(self.path, self.size, self.partition, self.created_ms, data_change, self.statistics)
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a run does to one table: files that come, and paths of files that go."""
+    """What a run does to one table: files that come, and paths of files that go; or an earlier version that it goes back to."""
 
     add: tuple[StagedFile, ...] = ()
     remove: tuple[str, ...] = field(default=())
+    data_change: bool = True  # False: the files that come hold the very rows of those that go
+    restore_to: int | None = None
 
 
 class FileWriter:
@@ -156,6 +158,8 @@ def _open(storage: Storage, contract: TableContract, version: int | None = None)
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 # Whoever opens a table reads its log from the last checkpoint on: a short way, however many runs there were.
 _CHECKPOINTS = {"delta.checkpointInterval": "10"}
+# The same said in the table: delta-rs' compaction takes no notice of the hooks (1.6.6), and lets go of entries older than 30 days.
+_LOG_KEPT = {"delta.enableExpiredLogCleanup": "false"}
 
 
 def create_if_missing(storage: Storage, contract: TableContract) -> None:
@@ -168,7 +172,7 @@ def create_if_missing(storage: Storage, contract: TableContract) -> None:
             partition_by=list(contract.partition_by),
             name=contract.name,
             description=contract.meaning,
-            configuration=_CHECKPOINTS | ({"delta.appendOnly": "true"} if contract.append_only else {}),
+            configuration=_CHECKPOINTS | _LOG_KEPT | ({"delta.appendOnly": "true"} if contract.append_only else {}),
             storage_options=_options(storage),
         )
 
@@ -188,9 +192,14 @@ def commit(
     done = table.transaction_version(application)
     if done is not None and done >= sequence:
         return
-    gone = _remove_actions(table, change.remove, now)
+    if change.restore_to is not None:
+        # Also where a table is append-only: Delta lets that be restored, though nothing may be removed from it otherwise.
+        table.restore(change.restore_to, commit_properties=properties, post_commithook_properties=_HOOKS)
+        table.update_incremental()
+        return
+    gone = _remove_actions(table, change, now)
     table.create_write_transaction(
-        [*(file.action() for file in change.add), *gone],
+        [*(file.action(data_change=change.data_change) for file in change.add), *gone],
         mode="append",
         schema=contract.schema,
         partition_by=list(contract.partition_by),
@@ -200,19 +209,17 @@ def commit(
     table.update_incremental()
 
 
-def commit_next(
-    table: DeltaTable, contract: TableContract, change: Change, now: datetime, transaction: Transaction | None = None, *, data: bool = True
-) -> bool:
+def commit_next(table: DeltaTable, contract: TableContract, change: Change, now: datetime, transaction: Transaction | None = None) -> bool:
     """Make a change the very next version of the table as it is known; False if somebody else has made that version meanwhile.
 
     Delta lets two writers that only add both win, one after the other. Who adds what follows from what was there must not be the second.
-    Without ``data`` the same rows lie in other files from then on, which an append-only table allows.
+    Without ``data_change`` the same rows lie in other files from then on, which an append-only table allows.
     """
-    removed = _remove_actions(table, change.remove, now, data=data)
+    removed = _remove_actions(table, change, now)
     transactions = [] if transaction is None else [transaction]
     try:
         table.create_write_transaction(
-            [*(file.action(data=data) for file in change.add), *removed],
+            [*(file.action(data_change=change.data_change) for file in change.add), *removed],
             mode="append",
             schema=contract.schema,
             partition_by=list(contract.partition_by),
@@ -226,15 +233,15 @@ def commit_next(
     return True
 
 
-def _remove_actions(table: DeltaTable, paths: Iterable[str], now: datetime, *, data: bool = True) -> list[RemoveAction]:
-    wanted = set(paths)
+def _remove_actions(table: DeltaTable, change: Change, now: datetime) -> list[RemoveAction]:
+    wanted = set(change.remove)
     if not wanted:
         return []
     actions = pa.table(table.get_add_actions()).to_pylist()
     return [
         RemoveAction(
             row["path"],
-            data_change=data,
+            data_change=change.data_change,
             deletion_timestamp=_ms(now),
             size=row["size_bytes"],
             partition_values={key: None if value is None else str(value) for key, value in (row.get("partition") or {}).items()},
@@ -248,6 +255,12 @@ def rows_and_bytes(table: DeltaTable) -> tuple[int, int]:
     """How many rows and bytes the table's files have, from the transaction log alone."""
     actions = pa.table(table.get_add_actions())
     return sum(actions["num_records"].to_pylist()), sum(actions["size_bytes"].to_pylist())
+
+
+def files_of(table: DeltaTable) -> dict[str, int]:
+    """The paths of the table's files, below its root, and their bytes."""
+    actions = pa.table(table.get_add_actions())
+    return dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
 
 
 def _address(storage: Storage, contract: TableContract) -> str:
@@ -279,5 +292,12 @@ def compact_if_scattered(
         with storage.arrow_file(f"{contract.path}/{path}") as file, pq.ParquetFile(file) as parquet:
             parts.append(parquet.read(use_threads=False))
     staged = stage(storage, contract, f"part-{uuid4().hex}", pa.concat_tables(parts), partition or {}, now)
-    if not commit_next(table, contract, Change((staged,), tuple(paths)), now, data=False):
+    _keep_log(table)
+    if not commit_next(table, contract, Change((staged,), tuple(paths), data_change=False), now):
         storage.delete([f"{contract.path}/{staged.path}"])
+
+
+def _keep_log(table: DeltaTable) -> None:
+    """Certificates name versions: a table that an older version of Leofric made must be told not to let go of its log."""
+    if not _LOG_KEPT.items() <= table.metadata().configuration.items():
+        table.alter.set_table_properties(_LOG_KEPT, post_commithook_properties=_HOOKS)

@@ -1,22 +1,30 @@
 """A run that kills itself with SIGKILL at a chosen moment: ``python -m tests.support.killed_run LANDING LAKE MOMENT``.
 
-LANDING is a folder; or ``score``: then the run scores what was loaded; or ``replay``: then it replays what was approved. MOMENT is
-``begin:STAGE``, ``end:STAGE``, or ``write:N``: right before (N odd) or right after (N even) write number (N + 1) // 2 to storage or to a
-Delta log. ``never`` lets the run end and prints how many writes it made.
+LANDING is a folder, or else the run scores what was loaded (``score``), makes few files of many (``optimize``), lets go of old ones
+(``vacuum``), undoes all runs after the first (``restore``), or replays what was approved
+(``replay``). MOMENT is ``begin:STAGE``, ``end:STAGE``, or ``write:N``: right
+before (N odd) or right after (N even) write number (N + 1) // 2 to storage or to a Delta log. ``never`` lets the run end and prints how
+many writes it made.
 """
 
 import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import obstore
 from deltalake import DeltaTable
 
+from app.lake import runs
+from app.lake.lake import open_lake
+from app.lake.storage import Storage
 from app.settings import Settings
+from pipelines import optimize, restore, vacuum
 from pipelines.executor import InProcess
+from pipelines.progress import Observer
 from pipelines.score import score
 from tests.support.lake import NOW, load, opened
 from tests.support.review import replayed
@@ -24,7 +32,24 @@ from tests.support.review import replayed
 SETTINGS = Settings(
     unit_bytes=4_000, block_bytes=1_500, unit_rows=40, block_rows=25, silver_file_rows=60, key_partition_rows=60, score_shard_rows=90
 )
-SCORE, REPLAY = "score", "replay"
+SCORE, REPLAY, OPTIMIZE, VACUUM, RESTORE = "score", "replay", "optimize", "vacuum", "restore"
+ROOMY = SETTINGS.model_copy(update={"silver_file_rows": 1_000})  # small files fit into one
+_WHY = ("for tests", "tests")
+
+
+def _restore(storage: Storage, observer: Observer) -> object:
+    first = runs.runs(open_lake(storage))[0]["run_id"]
+    return restore.restore(storage, SETTINGS, first, *_WHY, InProcess(), observer, NOW)
+
+
+ACTS: dict[str, Callable[[Storage, Observer], object]] = {
+    SCORE: lambda storage, observer: score(storage, SETTINGS, InProcess(), observer, NOW),
+    OPTIMIZE: lambda storage, observer: optimize.optimize(storage, ROOMY, None, *_WHY, InProcess(), observer, NOW),
+    VACUUM: lambda storage, observer: vacuum.vacuum(storage, SETTINGS, 30, *_WHY, observer, datetime.now(UTC) + timedelta(days=31)),
+    RESTORE: _restore,
+    REPLAY: lambda storage, observer: replayed(Path(storage.root), SETTINGS, observer=observer),
+}
+"""What a run may do other than load; ``vacuum`` thinks that it is a month later."""
 
 
 def _die() -> None:
@@ -71,12 +96,16 @@ class Writes:
 
 def main(landing: str, lake: str, moment: str) -> None:
     writes = Writes(int(moment.removeprefix("write:")) if moment.startswith("write:") else 0)
-    for owner, name in ((obstore, "put"), (obstore, "open_writer"), (obstore, "delete"), (DeltaTable, "create_write_transaction")):
+    for owner, name in (
+        (obstore, "put"),
+        (obstore, "open_writer"),
+        (obstore, "delete"),
+        (DeltaTable, "create_write_transaction"),
+        (DeltaTable, "restore"),
+    ):
         writes.watch(owner, name)
-    if landing == SCORE:
-        score(opened(lake).storage, SETTINGS, InProcess(), DiesAtStage(moment), NOW)
-    elif landing == REPLAY:
-        replayed(Path(lake), SETTINGS, observer=DiesAtStage(moment))
+    if landing in ACTS:
+        ACTS[landing](opened(lake).storage, DiesAtStage(moment))
     else:
         load(landing, lake, SETTINGS, observer=DiesAtStage(moment))
     sys.stdout.write(f"{writes.count}\n")

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, PostCommitHookProperties
 
 from app.contracts.lake import BRONZE, CHANNEL_DAILY, DUPLICATES, SILVER
 from app.contracts.table import TableContract
@@ -189,3 +190,38 @@ def test_of_two_that_tidy_at_once_one_does_and_of_an_append_meanwhile_nothing_is
     assert sorted(channels(storage)) == ["C0", "C1", "C2", "C3", "C4", "new", "other"]
     named = {Path(uri).name for uri in opened(storage).file_uris()}
     assert {path.name for path in storage.local_path(CHANNEL_DAILY.path).rglob("*.parquet")} >= named
+
+
+@pytest.mark.parametrize("act", ["commit", "restore", "compact"])
+def test_no_act_lets_go_of_old_versions_in_the_log(storage: Storage, act: str) -> None:
+    for number in range(1, 12):  # there is a checkpoint, before which Delta would let go of what is old
+        commit(storage, Change((stage(storage, f"part-{number}", ["FPS"]),)), number, f"r{number}", NOW)
+    log = storage.local_path(f"{CHANNEL_DAILY.path}/_delta_log")
+    for file in log.iterdir():
+        os.utime(file, (0, 0))
+    if act == "compact":
+        table = delta.open_table(storage, CHANNEL_DAILY)
+        assert table is not None
+        # As an older version made tables.
+        table.alter.set_table_properties(
+            {"delta.enableExpiredLogCleanup": "true"}, post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False)
+        )
+        delta.compact_if_scattered(storage, table, CHANNEL_DAILY, 2, NOW, {"booking_date": "2026-03-01"})
+        assert len(table.file_uris()) == 1
+    else:
+        last = 21 if act == "commit" else 20
+        for number in range(12, last):
+            commit(storage, Change((stage(storage, f"part-{number}", ["FPS"]),)), number, f"r{number}", NOW)
+        if act == "restore":
+            commit(storage, Change(restore_to=3), 20, "r20", NOW)
+            assert channels(storage) == ["FPS"] * 3
+    assert channels(storage, 3) == ["FPS"] * 3
+
+
+def test_a_restored_table_counts_its_rows_and_is_restored_once(storage: Storage) -> None:
+    for number in range(1, 4):
+        commit(storage, Change((stage(storage, f"part-{number}", ["FPS", "BACS"]),)), number, f"r{number}", NOW)
+    commit(storage, Change(restore_to=1), 4, "r4", NOW)
+    commit(storage, Change(restore_to=3), 5, "r5", NOW)
+    table = commit(storage, Change(restore_to=1), 5, "r5", NOW)
+    assert (table.version(), delta.rows_and_bytes(table)[0], len(channels(storage))) == (5, 6, 6)
