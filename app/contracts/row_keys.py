@@ -3,13 +3,16 @@
 from app.contracts.lake import (
     ACCOUNT_DAILY,
     ALERTS,
+    AUDIT,
     BRONZE,
     CHANNEL_DAILY,
+    CORRECTIONS,
     DATA_QUALITY_DAILY,
     DRIFT_DAILY,
     DUPLICATES,
     FEEDBACK,
     QUARANTINE,
+    QUARANTINE_DAILY,
     RUNS,
     SCORES,
     SHADOW_SCORES,
@@ -31,7 +34,10 @@ _KEYS = {
     DRIFT_DAILY.path: ("booking_date", "model_id", "subject"),
     SHADOW_SCORES.path: ("rollout", "transaction_id"),
     FEEDBACK.path: ("transaction_id", "sequence"),
+    CORRECTIONS.path: (*_RECORD, "sequence"),
+    QUARANTINE_DAILY.path: ("as_of_date", "reason", "state", "age", "currency"),
     RUNS.path: ("sequence",),
+    AUDIT.path: ("sequence",),
 }
 
 

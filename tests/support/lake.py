@@ -83,3 +83,8 @@ def numbers(lake: Path | str) -> dict[str, list[int]]:
 
 def files_in(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def files_but_audit(lake: Path) -> set[str]:
+    """The files of a lake but those of the audit trail, which has an entry of a run that failed, too."""
+    return {path for path in files_in(lake) if "audit" not in path}
