@@ -1,5 +1,7 @@
 """Every setting, frozen, with its default. This is the one place that reads the environment."""
 
+import os
+import pwd
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, ValidationError
@@ -44,3 +46,11 @@ def read_settings() -> Settings:
         names = [str(fault["loc"][0]).upper().removeprefix("LEOFRIC_") for fault in error.errors()]
         faults = [f"LEOFRIC_{name}={fault['input']}: {fault['msg']}" for name, fault in zip(names, error.errors(), strict=True)]
         raise UsageError(f"{'; '.join(faults)}; docs/settings.md lists what they may be") from None
+
+
+def operating_system_user() -> str:
+    """Who runs this, as the operating system knows: not what LOGNAME or USER say, which anybody sets. ``uid:N`` if N has no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid:{os.getuid()}"
