@@ -9,17 +9,20 @@ from typing import Annotated
 
 import typer
 
+from app.compliance.roles import Action
 from app.errors import UsageError
-from pipelines import cli_catalog, cli_detection, cli_models, cli_rollout
+from pipelines import cli_access, cli_catalog, cli_detection, cli_models, cli_rollout
 from pipelines.cli_common import (
     FAILED,
     Format,
     JsonOption,
     LakeOption,
     StorageOption,
+    clearance_of,
     console_for_results,
     errors,
     lake_at,
+    needs,
     print_json,
     reports_errors,
     storage_at,
@@ -83,6 +86,7 @@ def sample(
 
 @app.command()
 @reports_errors
+@needs(Action.RUN)
 def run(
     landing: Annotated[list[str], typer.Argument(help="Folders, files or globs of landing files, local or s3://.")],
     lake: LakeOption,
@@ -99,7 +103,7 @@ def run(
 ) -> None:
     """Load landing files: bronze, silver, quarantine, gold, and the certificate of it all; and score them, if a model is in use.
 
-    Exit codes: 0 done (quarantined records are normal), 1 a file was rejected or the totals do not reconcile, 2 wrong usage.
+    Exit codes: 0 done (quarantined records are normal), 1 a file was rejected or the totals do not reconcile, 2 wrong usage, 3 not allowed.
     """
     from app.settings import read_settings
     from models import champions
@@ -130,6 +134,7 @@ def run(
 
 @app.command()
 @reports_errors
+@needs(Action.INSPECT)
 def certificate(
     lake: LakeOption,
     which: Annotated[str | None, typer.Argument(metavar="[RUN_ID|verify]", help="A run's id, the last run if none; or `verify`.")] = None,
@@ -156,6 +161,7 @@ def certificate(
 
 @app.command()
 @reports_errors
+@needs(Action.INSPECT)
 def tables(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """List the tables: version, rows, bytes."""
     from app.contracts.lake import TABLES
@@ -176,17 +182,19 @@ def tables(lake: LakeOption, as_json: JsonOption = False, storage_option: Storag
 
 @app.command()
 @reports_errors
+@needs(Action.QUERY)
 def query(
     sql: Annotated[str, typer.Argument(help="One select statement; tables are called <layer>_<name>, such as silver_transactions.")],
     lake: LakeOption,
     output: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = Format.TABLE,
     storage_option: StorageOption = None,
 ) -> None:
-    """Query the lake with SQL (DuckDB), read-only."""
+    """Query the lake with SQL (DuckDB), read-only. Columns that you may not see are masked, or tokens that still join."""
     from pipelines import report
     from pipelines.query import query as ask
 
-    table = ask(lake_at(lake, storage_option), sql)
+    opened = lake_at(lake, storage_option)
+    table = ask(opened, sql, clearance_of(opened))
     if output is Format.JSON:
         print_json(table.to_pylist())
     elif output is Format.CSV:
@@ -197,6 +205,7 @@ def query(
 
 @app.command()
 @reports_errors
+@needs(Action.VALIDATE)
 def validate(
     file: Annotated[str, typer.Argument(help="One landing file, local or s3://.")],
     as_json: JsonOption = False,
@@ -242,6 +251,7 @@ def reasons(output: Annotated[ReasonsFormat, typer.Option("--format", help="How 
 
 @reference.command("load")
 @reports_errors
+@needs(Action.REFERENCE_LOAD)
 def reference_load(
     kind: Annotated[ReferenceKind, typer.Argument(help="What to load.")],
     lake: LakeOption,
@@ -267,6 +277,7 @@ def reference_load(
 
 @reference.command("list")
 @reports_errors
+@needs(Action.INSPECT)
 def reference_list(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """List the reference data of a lake, and say what is old."""
     from pipelines import report
@@ -291,6 +302,7 @@ app.command()(cli_models.backtest)
 cli_models.models.add_typer(cli_rollout.rollout, name="rollout")
 app.add_typer(cli_models.models, name="models")
 app.add_typer(cli_catalog.catalog, name="catalog")
+app.add_typer(cli_access.access, name="access")
 
 # Commands of packages that the command line does not know, the service's above all.
 for _command in entry_points(group="leofric.commands"):

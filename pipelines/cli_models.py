@@ -3,13 +3,25 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
-from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli_common import JsonOption, LakeOption, StorageOption, console_for_results, errors, lake_at, print_json, reports_errors
+from app.compliance.roles import Action
+from pipelines.cli_common import (
+    JsonOption,
+    LakeOption,
+    StorageOption,
+    clearance_of,
+    console_for_results,
+    errors,
+    getuser,
+    lake_at,
+    needs,
+    print_json,
+    reports_errors,
+)
 
 if TYPE_CHECKING:
     from app.lake.registry import Decision
@@ -28,6 +40,7 @@ class Kind(StrEnum):
 
 
 @reports_errors
+@needs(Action.EVALUATE)
 def evaluate(
     labels: Annotated[Path, typer.Option(help="A CSV file with transaction_id, is_suspicious (0 or 1), and typology; plain or .gz.")],
     lake: LakeOption,
@@ -56,6 +69,7 @@ def evaluate(
 
 
 @reports_errors
+@needs(Action.TRAIN)
 def train(
     lake: LakeOption,
     labels: Annotated[
@@ -89,6 +103,7 @@ def train(
 
 
 @reports_errors
+@needs(Action.EVALUATE)
 def backtest(
     scenario: Annotated[str, typer.Option(help="The scenario's name, such as velocity.")],
     lake: LakeOption,
@@ -100,13 +115,15 @@ def backtest(
 ) -> None:
     """Try other thresholds of a scenario on the lake's payments, and see which alerts come and go."""
     from pipelines import report
+    from pipelines.backtest import as_seen, changes_of
     from pipelines.backtest import backtest as run
-    from pipelines.backtest import changes_of
     from pipelines.labels import read_labels
 
     changes, read = changes_of(changed or []), None if labels is None else read_labels(labels)
+    opened = lake_at(lake, storage_option)
     with report.progress(errors) as observer:
-        document = run(lake_at(lake, storage_option), scenario, changes, read, examples, datetime.now(UTC).date(), observer)
+        document = run(opened, scenario, changes, read, examples, datetime.now(UTC).date(), observer)
+    document = as_seen(document, clearance_of(opened))
     if as_json:
         print_json(document)
     else:
@@ -115,6 +132,7 @@ def backtest(
 
 @models.command("list")
 @reports_errors
+@needs(Action.INSPECT)
 def list_models(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """List every model, its stage, and how it did on its holdout."""
     from pipelines import report
@@ -130,6 +148,7 @@ def list_models(lake: LakeOption, as_json: JsonOption = False, storage_option: S
 
 @models.command("show")
 @reports_errors
+@needs(Action.INSPECT)
 def show_model(model: ModelArgument, lake: LakeOption, storage_option: StorageOption = None) -> None:
     """Show a model's card, and the decisions about it, as JSON."""
     from app.lake import registry
@@ -142,6 +161,7 @@ def show_model(model: ModelArgument, lake: LakeOption, storage_option: StorageOp
 
 @models.command("promote")
 @reports_errors
+@needs(Action.PROMOTE)
 def promote_model(
     model: Annotated[str, typer.Argument(help="The model's id; or isolation_forest or supervised, for the newest of that kind.")],
     lake: LakeOption,
@@ -161,6 +181,7 @@ def promote_model(
 
 @models.command("rollback")
 @reports_errors
+@needs(Action.PROMOTE)
 def rollback_model(
     kind: Annotated[Kind, typer.Argument(help="Which kind of model.")],
     lake: LakeOption,

@@ -2,12 +2,22 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from getpass import getuser
 from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli_common import JsonOption, LakeOption, StorageOption, console_for_results, lake_at, print_json, reports_errors
+from app.compliance.roles import Action
+from pipelines.cli_common import (
+    JsonOption,
+    LakeOption,
+    StorageOption,
+    console_for_results,
+    getuser,
+    lake_at,
+    needs,
+    print_json,
+    reports_errors,
+)
 
 rollout = typer.Typer(help="A challenger on a share of the service's traffic: in shadow, or as a canary.", no_args_is_help=True)
 
@@ -23,6 +33,7 @@ class Mode(StrEnum):
 
 @rollout.command("start")
 @reports_errors
+@needs(Action.ROLL_OUT)
 def start_rollout(
     model: Annotated[str, typer.Argument(help="The challenger's id.")],
     lake: LakeOption,
@@ -46,6 +57,7 @@ def start_rollout(
 
 @rollout.command("stop")
 @reports_errors
+@needs(Action.ROLL_OUT)
 def stop_rollout(lake: LakeOption, why: WhyOption, storage_option: StorageOption = None) -> None:
     """End the rollout: the champion alone answers again, as soon as services look at the lake."""
     from pipelines.rollouts import stop
@@ -56,6 +68,7 @@ def stop_rollout(lake: LakeOption, why: WhyOption, storage_option: StorageOption
 
 @rollout.command("show")
 @reports_errors
+@needs(Action.INSPECT)
 def show_rollout(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """Show the last rollout, and what has come of it; the service brings results to the lake once a minute."""
     from pipelines import report

@@ -2,13 +2,13 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from getpass import getuser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.compliance.roles import Action
 from serve.access import Scope
-from serve.cli_common import JsonOption, OwnLakeOption, StorageOption, lake_at, print_json, reports_errors
+from serve.cli_common import JsonOption, OwnLakeOption, StorageOption, getuser, lake_at, needs, print_json, reports_errors
 
 if TYPE_CHECKING:
     from serve.keys import StoredKey
@@ -18,6 +18,7 @@ keys = typer.Typer(help="API keys of the scoring service: who may call it, and f
 
 @keys.command("create")
 @reports_errors
+@needs(Action.MANAGE_KEYS)
 def create_key(
     name: Annotated[str, typer.Option(help="Who will use it, such as payments; it is in the logs.")],
     scope: Annotated[list[Scope], typer.Option(help="What it may be used for; repeatable.")],
@@ -36,6 +37,7 @@ def create_key(
 
 @keys.command("list")
 @reports_errors
+@needs(Action.MANAGE_KEYS)
 def list_keys(lake: OwnLakeOption = "lake", as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """List every key, the revoked ones too."""
     from serve.keys import listed
@@ -52,6 +54,7 @@ def list_keys(lake: OwnLakeOption = "lake", as_json: JsonOption = False, storage
 
 @keys.command("revoke")
 @reports_errors
+@needs(Action.MANAGE_KEYS)
 def revoke_key(
     name: Annotated[str, typer.Option(help="The key's name.")],
     lake: OwnLakeOption = "lake",
