@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 LINE := --------------------------------------------------------------------------------
 
-.PHONY: help demo test test-unit check bench bench-validation bench-features bench-hubs bench-models bench-serve bench-soak lock clean
+.PHONY: help demo test test-unit check bench bench-validation bench-features bench-hubs bench-models bench-serve bench-soak bench-audit lock clean
 
 help:  ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -71,6 +71,9 @@ bench-serve: $(READY)  ## The scoring endpoint beside plain uvicorn and the bare
 
 bench-soak: $(BENCH_READY)  ## 70 % of the scoring endpoint's highest rate for ten minutes: errors, latencies, memory; needs wrk
 	$(BIN)/python -m tests.bench.soak
+
+bench-audit: $(READY)  ## Entries a second that the audit trail takes and verifies, in Delta and in PostgreSQL
+	$(BIN)/python -m tests.bench.audit
 
 lock:  ## Resolve the dependencies anew into the lock files; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock

@@ -10,7 +10,12 @@ LeofricError
 │   └── LakeDamaged       a file of a table cannot be read
 ├── AccessDenied          somebody may not do that; nothing changed (exit code 3)
 ├── AccessRefused         a role cannot be given or taken so; nothing changed (exit code 1)
+├── LineageNotTold        a receiver of lineage events is away; they wait, and no run fails of it
+├── ReviewRefused         a decision about a quarantined record cannot be made; nothing changed (exit code 1)
+│   ├── FourEyesNeeded    somebody else must decide
+│   └── UnknownRecord     quarantine has no such record
 ├── ModelError            a model is not there, is damaged, or may not become the champion (exit code 1)
+├── AuditError            the audit trail cannot be written, or is not what was written (exit code 1)
 └── NotReconciled         control totals differ: nothing was published (exit code 1)
 
 Each pickles, since Ray carries errors between processes: the arguments of ``__init__`` are the arguments of the
@@ -69,8 +74,28 @@ class AccessRefused(LeofricError):
     """A role cannot be granted or revoked as it was asked; nothing was changed."""
 
 
+class LineageNotTold(LeofricError):
+    """A receiver of OpenLineage events could not be told; what it missed is told later."""
+
+
+class ReviewRefused(LeofricError):
+    """A decision about a quarantined record cannot be made: it is unknown, closed, or somebody else's turn. Nothing was changed."""
+
+
+class FourEyesNeeded(ReviewRefused):
+    """Somebody may not decide about what is their own proposal: somebody else must."""
+
+
+class UnknownRecord(ReviewRefused):
+    """No record in quarantine has this id, or more than one has this beginning of one."""
+
+
 class ModelError(LeofricError):
     """A model cannot be used or promoted as it is."""
+
+
+class AuditError(LeofricError):
+    """The audit trail cannot be read or written, or an entry of it is none."""
 
 
 class NotReconciled(LeofricError):

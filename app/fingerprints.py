@@ -32,6 +32,8 @@ _TEXTS = (
     "country",
     "description",
 )
+COLUMNS = ("transaction_id", "booked_at", "amount_minor", *_TEXTS)
+"""What is read of a row."""
 
 
 @dataclass(frozen=True)

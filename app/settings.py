@@ -2,12 +2,39 @@
 
 import os
 import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import UsageError
+
+_OPERATOR: ContextVar[str | None] = ContextVar("operator", default=None)
+
+
+@contextmanager
+def operated_by(name: str) -> Iterator[None]:
+    """In this block this one is the operator. It is for whoever calls commands as functions: nothing outside of the process can say so."""
+    token = _OPERATOR.set(name)
+    try:
+        yield
+    finally:
+        _OPERATOR.reset(token)
+
+
+def operator() -> str:
+    """Who sits at the keyboard, or as whom a job runs, as the operating system knows them: a variable would be anybody's word."""
+    named = _OPERATOR.get()
+    if named is not None:
+        return named
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # a container's user need not have a name
+        return f"uid {number}"
 
 
 class Settings(BaseSettings):
@@ -35,6 +62,15 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("LEOFRIC_RAY_ADDRESS", "RAY_ADDRESS"),
         description="a running Ray cluster (a Ray job is given its own); None: start one for the run that nobody else can reach",
     )
+    openlineage_file: Path | None = Field(default=None, description="a file to which OpenLineage events are added, a line each")
+    openlineage_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/]\S*$",
+        description="where OpenLineage events are posted; without a path, /api/v1/lineage is added",
+    )
+    openlineage_api_key: SecretStr | None = Field(default=None, description="sent to that address as a bearer token")
+    openlineage_timeout_seconds: float = Field(default=5.0, gt=0, le=60, description="how long that address may take to answer")
+    openlineage_namespace: str = Field(default="leofric", min_length=1, description="the namespace of jobs in OpenLineage events")
     object_store_bytes: int = Field(default=256 * 1024 * 1024, ge=80 * 1024 * 1024, description="shared memory of a local Ray, in bytes")
 
 
@@ -48,9 +84,32 @@ def read_settings() -> Settings:
         raise UsageError(f"{'; '.join(faults)}; docs/settings.md lists what they may be") from None
 
 
-def operating_system_user() -> str:
-    """Who runs this, as the operating system knows: not what LOGNAME or USER say, which anybody sets. ``uid:N`` if N has no name."""
+class AuditSettings(BaseSettings):
+    """Where the audit trail is kept and what anchors it; read from the environment as ``LEOFRIC_AUDIT_<NAME>``.
+
+    Apart from Settings, which travel to every task: these hold secrets, and no task needs them.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LEOFRIC_AUDIT_", frozen=True, extra="forbid")
+
+    store: SecretStr | None = Field(default=None, description="postgresql://…: the trail is kept there; None: in the lake's audit/log")
+    key_file: Path | None = Field(
+        default=None, description="a file with the key of its anchors: an Ed25519 private key in PEM, or a secret"
+    )
+    key: SecretStr | None = Field(default=None, description="the same key, as the variable's value")
+    vault: str | None = Field(default=None, description="https://host/v1/transit/keys/name: an Ed25519 key that Vault keeps and signs with")
+    vault_token_file: Path | None = Field(default=None, description="a file with the token for Vault")
+
+
+def read_audit_settings() -> AuditSettings:
+    """The audit trail's settings of the environment; UsageError if keys are given in more than one way."""
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid:{os.getuid()}"
+        settings = AuditSettings()
+    except ValidationError as error:
+        names = ", ".join(f"LEOFRIC_AUDIT_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors(include_input=False))
+        raise UsageError(f"{names}; docs/settings.md lists what they may be") from None
+    if sum(key is not None for key in (settings.key_file, settings.key, settings.vault)) > 1:
+        raise UsageError(
+            "LEOFRIC_AUDIT_KEY_FILE, LEOFRIC_AUDIT_KEY and LEOFRIC_AUDIT_VAULT are three ways to name one key: set one of them"
+        )
+    return settings

@@ -40,7 +40,7 @@ _OF_PAYMENTS: Final = (
     "description",
     *_OF_SCORES,
 )
-_EVIDENCE_REACHES: Final = timedelta(days=31)
+EVIDENCE_REACHES: Final = timedelta(days=31)
 """No scenario looks at payments that lie further apart."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -143,7 +143,7 @@ def shown(lake: Lake, alert_id: str, clearance: Clearance) -> Row:
     if alerts.num_rows > 1:
         raise UsageError(f"{alert_id} is the beginning of {alerts.num_rows} alerts' ids; give more of it")
     fired, evidence = (alerts[name][0].as_py() for name in ("fired_date", "evidence"))
-    near = (pc.field("booking_date") >= fired - _EVIDENCE_REACHES) & (pc.field("booking_date") <= fired + timedelta(days=1))
+    near = (pc.field("booking_date") >= fired - EVIDENCE_REACHES) & (pc.field("booking_date") <= fired + timedelta(days=1))
     chosen = near & pc.field("transaction_id").isin(pa.array(evidence, pa.string()))
     names = [name for name in _OF_PAYMENTS if name not in _OF_SCORES]
     silver = lake.table(SILVER).to_pyarrow_dataset().to_table(columns=names, filter=chosen)

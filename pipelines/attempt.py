@@ -12,7 +12,7 @@ from app.lake.delta import Change
 from app.lake.lake import create
 from app.lake.storage import Storage
 from app.settings import Settings
-from pipelines import publish
+from pipelines import audit, publish
 from pipelines.progress import Observer, Stages
 from pipelines.publish import Publication
 from pipelines.work import Run
@@ -43,7 +43,9 @@ class Attempt:
     def publication(self, changes: dict[str, Change], document: dict[str, Any], retired: Sequence[str] = ()) -> Publication:
         """What is to be published: changes of tables, by path, the certificate, and objects that nobody needs afterwards."""
         previous = self.history[-1]["hash"] if self.history else certificates.GENESIS
-        return Publication(self.run.run_id, self.run.sequence, self.run.started_at, changes, document, previous, tuple(retired))
+        return Publication(
+            self.run.run_id, self.run.sequence, self.run.started_at, changes, document, previous, tuple(retired), audit.said_by()
+        )
 
 
 def attempt(
@@ -51,7 +53,8 @@ def attempt(
 ) -> dict[str, Any]:
     """Do one run; returns the certificate that it stored.
 
-    ``prepare`` does every stage up to the point of no return. Raises LakeBusy if another run holds the lake.
+    ``prepare`` does every stage up to the point of no return. Raises LakeBusy if another run holds the lake, AuditError if the audit trail
+    cannot be written.
     """
     started_at = now or datetime.now(UTC)
     run_id = f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
@@ -59,6 +62,8 @@ def attempt(
     with lock.hold(storage, run_id) as held:
         with stages.stage("open"):
             lake = create(storage, secrets.token_bytes(16))
+            with audit.opened(lake) as log:
+                log.check()  # a run that could not be written down is none
             recovered = publish.recover(lake)
             history = runs.runs(lake)
             weights = reference.in_force(storage, started_at.date())
@@ -67,8 +72,9 @@ def attempt(
         try:
             publication = prepare(Attempt(run, stages, history, recovered))
             held.confirm()
-        except BaseException:
+        except BaseException as error:
             publish.undo(lake, run_id)
+            audit.run_failed(lake, run_id, run.sequence, error)
             raise
         with stages.stage("publish"):
             return publish.publish(lake, publication)

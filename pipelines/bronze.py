@@ -28,8 +28,9 @@ from app.reference import currencies
 from app.reference.modulus import WeightTable
 from app.validation import modulus, transaction
 from app.validation.transaction import Validated
+from pipelines import corrected
 from pipelines.boundary import guard
-from pipelines.work import Batch, Bronzed, Quality, Rejection, Run, Unit
+from pipelines.work import Batch, Bronzed, Corrected, Quality, Rejection, Run, Unit
 
 OPEN = "open"
 
@@ -48,6 +49,9 @@ def blocks(run: Run, unit: Unit) -> Iterator[Parsed]:
     """The records of a unit, a block at a time: a unit of any size takes the memory of a block."""
     ingested, storage = unit.ingested, run.lake.storage
     for part in unit.parts:
+        if isinstance(part, Corrected):
+            yield from corrected.blocks(storage, part, run.settings.block_rows)
+            continue
         if not isinstance(part, Span):
             with storage.arrow_file(ingested.content_path) as content:
                 yield from parquet.parse(content, part, run.settings.block_rows)

@@ -11,7 +11,7 @@ import typer
 
 from app.compliance.roles import Action
 from app.errors import UsageError
-from pipelines import cli_access, cli_catalog, cli_detection, cli_models, cli_rollout
+from pipelines import cli_access, cli_audit, cli_catalog, cli_detection, cli_lineage, cli_models, cli_quarantine, cli_rollout
 from pipelines.cli_common import (
     FAILED,
     Format,
@@ -27,6 +27,7 @@ from pipelines.cli_common import (
     reports_errors,
     storage_at,
     storage_options,
+    tell_lineage,
 )
 
 app = typer.Typer(
@@ -121,6 +122,7 @@ def run(
         certificate = execute(storage, sources, settings, executor.RayData(settings), observer)
         if champions.in_use(storage) is not None:
             scored = score(storage, settings, executor.RayData(settings), observer)
+    tell_lineage(storage)
     if as_json:
         print_json(report.document(certificate) | {"scoring": scored})
     else:
@@ -303,6 +305,10 @@ cli_models.models.add_typer(cli_rollout.rollout, name="rollout")
 app.add_typer(cli_models.models, name="models")
 app.add_typer(cli_catalog.catalog, name="catalog")
 app.add_typer(cli_access.access, name="access")
+app.add_typer(cli_lineage.lineage, name="lineage")
+app.command()(cli_lineage.trace)
+app.add_typer(cli_quarantine.quarantine, name="quarantine")
+app.add_typer(cli_audit.audit, name="audit")
 
 # Commands of packages that the command line does not know, the service's above all.
 for _command in entry_points(group="leofric.commands"):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.compliance.roles import Action, Role
+from app.settings import operator
 from pipelines.cli_common import (
     DENIED,
     JsonOption,
     LakeOption,
     StorageOption,
-    caller,
     console_for_results,
     lake_at,
     needs,
@@ -22,7 +22,7 @@ from pipelines.cli_common import (
 )
 
 if TYPE_CHECKING:
-    from app.compliance.access import Grants
+    from app.compliance.access import Change, Grants
 
 access = typer.Typer(help="Who may do what on a lake, and sees what of it.", no_args_is_help=True)
 
@@ -65,10 +65,17 @@ def revoke(
     typer.echo(f"{person} is no {role} any more")
 
 
-def _decide(lake: str, options: list[str] | None, change: Any, person: str, role: Role, why: str) -> None:
+def _decide(lake: str, options: list[str] | None, change: "Change", person: str, role: Role, why: str) -> None:
+    from app.compliance.access import Change
+    from app.compliance.audit import Action as Audited
     from app.lake.access import decide
+    from pipelines.audit import audited
 
-    decide(lake_at(lake, options).storage, change, person, role, why, datetime.now(UTC).isoformat(timespec="seconds"), caller().person)
+    opened, action = lake_at(lake, options), Audited.GRANT if change is Change.GRANT else Audited.REVOKE
+    with audited(opened, action, person, why) as act:
+        act.details["role"] = role.value
+        made = decide(opened.storage, change, person, role, why, datetime.now(UTC).isoformat(timespec="seconds"), operator())
+        act.object_version = str(made.number)
 
 
 @access.command("list")
@@ -101,7 +108,7 @@ def check(
     from app.compliance.access import Denial, sentence_of
     from app.lake.access import grants
 
-    known, person = grants(lake_at(lake, storage_option).storage), caller().person
+    known, person = grants(lake_at(lake, storage_option).storage), operator()
     if known.is_open:
         typer.echo(_OPEN)
     elif known.allow(person, action):
@@ -118,7 +125,7 @@ def whoami(lake: LakeOption, as_json: JsonOption = False, storage_option: Storag
     """Say who you are to a lake: your roles, what you may do, and how you see each class of columns."""
     from app.lake.access import grants
 
-    document = _about(caller().person, grants(lake_at(lake, storage_option).storage))
+    document = _about(operator(), grants(lake_at(lake, storage_option).storage))
     if as_json:
         print_json(document)
         return

@@ -97,8 +97,9 @@ def docs(
     """Write data docs: a page a table with its contract, quality over time, and a sample masked by class."""
     from pipelines.catalog import write_files
     from pipelines.data_docs import pages
+    from pipelines.lineage import made_from
 
-    made = pages(lake_at(lake, storage_option) if lake else None, rows)
+    made = pages(lake_at(lake, storage_option) if lake else None, rows, lineage=made_from())
     write_files(folder, made)
     typer.echo(f"{len(made)} pages in {folder}; begin with {folder / 'index.html'}")
 

@@ -9,6 +9,7 @@ import typer
 
 from app.compliance.roles import Action
 from app.errors import UsageError
+from app.settings import operator
 from pipelines.cli_common import (
     FAILED,
     JsonOption,
@@ -17,12 +18,12 @@ from pipelines.cli_common import (
     clearance_of,
     console_for_results,
     errors,
-    getuser,
     lake_at,
     needs,
     print_json,
     reports_errors,
     storage_at,
+    tell_lineage,
 )
 
 feedback = typer.Typer(help="What analysts decided about payments.", no_args_is_help=True)
@@ -50,6 +51,7 @@ def score(lake: LakeOption, as_json: JsonOption = False, storage_option: Storage
         return
     with report.progress(errors) as observer, session.ray_running(settings, observer):
         certificate = execute(storage, settings, executor.RayData(settings), observer)
+    tell_lineage(storage)
     if as_json:
         print_json(certificate)
     else:
@@ -76,7 +78,8 @@ def import_feedback(
     read = read_labels(labels)
     digest = hashlib.sha256(labels.read_bytes()).hexdigest()
     with report.progress(errors) as observer:
-        found = import_labels(storage_at(lake, storage_option), read_settings(), read, digest, getuser(), observer)
+        found = import_labels(storage_at(lake, storage_option), read_settings(), read, digest, operator(), observer)
+    tell_lineage(storage_at(lake, storage_option))
     if as_json:
         print_json(found)
     else:

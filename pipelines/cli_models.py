@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.compliance.roles import Action
+from app.settings import operator
 from pipelines.cli_common import (
     JsonOption,
     LakeOption,
@@ -16,11 +17,11 @@ from pipelines.cli_common import (
     clearance_of,
     console_for_results,
     errors,
-    getuser,
     lake_at,
     needs,
     print_json,
     reports_errors,
+    tell_lineage,
 )
 
 if TYPE_CHECKING:
@@ -81,16 +82,21 @@ def train(
     storage_option: StorageOption = None,
 ) -> None:
     """Train challengers on the lake's first 80 % of time, and measure them on the rest."""
+    from app.compliance.audit import Action
     from app.settings import read_settings
     from pipelines import report
+    from pipelines.audit import audited
     from pipelines.feedback import read_feedback
     from pipelines.labels import read_labels
     from pipelines.train import train as run
 
     opened = lake_at(lake, storage_option)
     read = read_feedback(opened) if labels is None else read_labels(labels)
-    with report.progress(errors) as observer:
-        cards = run(opened, read, seed, observer, datetime.now(UTC), getuser(), read_settings(), sample)
+    with report.progress(errors) as observer, audited(opened, Action.TRAIN, "models") as act:
+        cards = run(opened, read, seed, observer, datetime.now(UTC), operator(), read_settings(), sample)
+        act.object = ", ".join(card.model_id for card in cards)
+        act.details |= {"seed": seed, "models": {card.model_id: card.sha256 for card in cards}}
+    tell_lineage(opened.storage)
     if as_json:
         print_json([asdict(card) for card in cards])
         return
@@ -170,13 +176,19 @@ def promote_model(
     storage_option: StorageOption = None,
 ) -> None:
     """Make a model the champion of its kind, if it is no worse than the champion on the same holdout."""
+    from app.compliance.audit import Action
     from app.settings import read_settings
+    from pipelines.audit import audited
     from pipelines.models import newest, promote
 
     trusted = read_settings().trusted_key_file
     opened = lake_at(lake, storage_option)
     model_id = newest(opened, model) if model in set(Kind) else model
-    _say(promote(opened, model_id, why, getuser(), datetime.now(UTC), past_gate=without_gate, trusted=trusted))
+    with audited(opened, Action.PROMOTE, model_id, why) as act:
+        act.details["without_gate"] = without_gate
+        decision = promote(opened, model_id, why, operator(), datetime.now(UTC), past_gate=without_gate, trusted=trusted)
+        act.object_version, act.details["before"] = str(decision.number), decision.before
+    _say(decision)
 
 
 @models.command("rollback")
@@ -189,10 +201,17 @@ def rollback_model(
     storage_option: StorageOption = None,
 ) -> None:
     """Bring back the champion before the one that is in use."""
+    from app.compliance.audit import Action
     from app.settings import read_settings
+    from pipelines.audit import audited
     from pipelines.models import rollback
 
-    _say(rollback(lake_at(lake, storage_option), kind.value, why, getuser(), datetime.now(UTC), read_settings().trusted_key_file))
+    opened = lake_at(lake, storage_option)
+    with audited(opened, Action.ROLLBACK, kind.value, why) as act:
+        decision = rollback(opened, kind.value, why, operator(), datetime.now(UTC), read_settings().trusted_key_file)
+        act.object, act.object_version = decision.champion, str(decision.number)
+        act.details["before"] = decision.before
+    _say(decision)
 
 
 def _say(decision: "Decision") -> None:

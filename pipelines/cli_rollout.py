@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from app.compliance.roles import Action
+from app.settings import operator
 from pipelines.cli_common import (
     JsonOption,
     LakeOption,
     StorageOption,
     console_for_results,
-    getuser,
     lake_at,
     needs,
     print_json,
@@ -46,11 +46,17 @@ def start_rollout(
     storage_option: StorageOption = None,
 ) -> None:
     """Try a challenger. Services on this lake take it up by themselves, and end it when it is over its limits."""
+    from app.compliance.audit import Action
     from app.settings import read_settings
+    from pipelines.audit import audited
     from pipelines.rollouts import Limits, start
 
     limits, trusted = Limits(most_errors, most_drift, least), read_settings().trusted_key_file
-    begun = start(lake_at(lake, storage_option), model, mode.value, share, limits, why, getuser(), datetime.now(UTC), trusted)
+    opened = lake_at(lake, storage_option)
+    with audited(opened, Action.ROLLOUT_START, model, why) as act:
+        begun = start(opened, model, mode.value, share, limits, why, operator(), datetime.now(UTC), trusted)
+        act.object_version = str(begun.number)
+        act.details |= {"mode": begun.mode, "share": begun.share}
     does = "answers" if mode is Mode.CANARY else "is tried in shadow on"
     typer.echo(f"rollout {begun.number}: {begun.model_id} {does} {begun.share:.4g} of the payments as soon as services look at the lake")
 
@@ -60,9 +66,14 @@ def start_rollout(
 @needs(Action.ROLL_OUT)
 def stop_rollout(lake: LakeOption, why: WhyOption, storage_option: StorageOption = None) -> None:
     """End the rollout: the champion alone answers again, as soon as services look at the lake."""
+    from app.compliance.audit import Action
+    from pipelines.audit import audited
     from pipelines.rollouts import stop
 
-    ended = stop(lake_at(lake, storage_option), why, getuser(), datetime.now(UTC))
+    opened = lake_at(lake, storage_option)
+    with audited(opened, Action.ROLLOUT_STOP, "rollout", why) as act:
+        ended = stop(opened, why, operator(), datetime.now(UTC))
+        act.object, act.object_version = ended.model_id, str(ended.number)
     typer.echo(f"{ended.model_id} is not tried any more")
 
 

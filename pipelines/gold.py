@@ -39,7 +39,7 @@ CHANNEL_DAILY_SQL = """
            sum(abs(amount_minor)) / count(*) as average_minor
     from silver group by all order by all
 """
-_DAILY = ((ACCOUNT_DAILY, ACCOUNT_DAILY_SQL), (CHANNEL_DAILY, CHANNEL_DAILY_SQL))
+DAILY = ((ACCOUNT_DAILY, ACCOUNT_DAILY_SQL), (CHANNEL_DAILY, CHANNEL_DAILY_SQL))
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def gold(run: Run, day: Day) -> dict[str, StagedFile]:
     with tempfile.TemporaryDirectory() as cache, duckdb.connect(config={"threads": 1, "temp_directory": ""}) as connection:
         files = [run.lake.storage.on_disk(f"{SILVER.path}/{path}", Path(cache)) for path in day.paths]
         connection.read_parquet([glob.escape(str(file)) for file in files], hive_partitioning=False).create_view("silver")
-        for contract, sql in _DAILY:
+        for contract, sql in DAILY:
             rows = connection.sql(sql).to_arrow_table()
             name = f"part-{run.run_id}-{day.number:05d}"
             partition = {"booking_date": day.booking_date.isoformat()}
@@ -105,4 +105,4 @@ def stage_quality(run: Run, certificates: Sequence[Mapping[str, Any]]) -> Staged
     )
 
 
-DAILY_TABLES: tuple[TableContract, ...] = tuple(contract for contract, _ in _DAILY)
+DAILY_TABLES: tuple[TableContract, ...] = tuple(contract for contract, _ in DAILY)

@@ -19,6 +19,7 @@ from app.contracts.lake import NOT_OF_RUNS, RUNS, TABLES
 from app.lake import delta, layout, runs
 from app.lake.delta import Change, StagedFile
 from app.lake.lake import Lake
+from pipelines import audit
 
 _DATA_TABLES = tuple(contract for contract in TABLES if contract not in NOT_OF_RUNS)
 _MOST_RUN_FILES = 16  # every run reads all certificates: they must not lie in a file each for ever
@@ -36,6 +37,7 @@ class Publication:
     certificate: Mapping[str, Any]  # without the tables' versions, which are known when they are committed
     previous_hash: str  # of the certificate before
     retired: tuple[str, ...]  # objects that nobody needs once this run is published
+    by: Mapping[str, str]  # who publishes it, when and from where, for the audit trail
 
     def note(self) -> bytes:
         document = asdict(self) | {"phase": _PUBLISHING, "started_at": self.started_at.isoformat()}
@@ -54,6 +56,7 @@ def _from_note(document: Mapping[str, Any]) -> Publication:
         document["certificate"],
         document["previous_hash"],
         tuple(document["retired"]),
+        document.get("by") or audit.said_by(),  # a note of a version before has nobody
     )
 
 
@@ -81,17 +84,34 @@ def _carry_out(lake: Lake, publication: Publication) -> dict[str, Any]:
         if change.add or change.remove:
             delta.commit(table, contract, change, publication.sequence, publication.run_id, publication.started_at)
         tables[contract.path] = {"version": table.version(), "rows": delta.rows_and_bytes(table)[0]}
-    stored = _store(lake, publication, tables)
+    stored = _store(lake, publication, tables, _audit(lake, publication, tables))
     lake.storage.delete(list(publication.retired))
     end(lake, publication.run_id)
     return stored
 
 
-def _store(lake: Lake, publication: Publication, tables: Mapping[str, Any]) -> dict[str, Any]:
+def _added(changes: Mapping[str, Change]) -> dict[str, dict[str, int]]:
+    """By path of each table that a run did something to, how much it put there."""
+    return {
+        path: {"files": len(of.add), "rows": sum(file.rows for file in of.add), "bytes": sum(file.size for file in of.add)}
+        for path, of in changes.items()
+        if of.add or of.remove
+    }
+
+
+def _audit(lake: Lake, publication: Publication, tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the run to the audit trail, once; where the trail then ends, which the certificate keeps: a trail that is cut shows."""
+    changed = {path: {"files": len(change.add), "removed": len(change.remove)} for path, change in publication.changes.items()}
+    with audit.opened(lake) as log:
+        log.append(audit.of_run(publication.by, publication.certificate, tables, changed), once=True)
+        return log.head().document()
+
+
+def _store(lake: Lake, publication: Publication, tables: Mapping[str, Any], trail: Mapping[str, Any]) -> dict[str, Any]:
     runs = lake.table(RUNS)
     if (runs.transaction_version(delta.APPLICATION) or 0) >= publication.sequence:
         return certificate_of(lake, publication.run_id)
-    document = dict(publication.certificate) | {"tables": tables}
+    document = dict(publication.certificate) | {"tables": tables, "added": _added(publication.changes), "audit": trail}
     text = certificates.canonical(document)
     row = {
         "sequence": publication.sequence,

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from app.compliance.access import Clearance
-from app.contracts.lake import NOT_OF_RUNS, TABLES
+from app.contracts.lake import BETWEEN_RUNS, NOT_OF_RUNS, TABLES
 from app.contracts.table import TableContract
 from app.errors import UsageError
 from app.lake import runs
@@ -53,4 +53,5 @@ def versions(lake: Lake) -> list[tuple[TableContract, int | None]]:
     """Each table and the version at which the last run left it; None is the newest."""
     rows = runs.runs(lake)
     tables = json.loads(rows[-1]["certificate"])["tables"] if rows else {}
-    return [(contract, None if contract in NOT_OF_RUNS else tables.get(contract.path, {}).get("version")) for contract in TABLES]
+    newest = (*NOT_OF_RUNS, *BETWEEN_RUNS)
+    return [(contract, None if contract in newest else tables.get(contract.path, {}).get("version")) for contract in TABLES]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -96,10 +97,11 @@ class Tally:
     """What all three tables hold of each landing file."""
 
     records: Mapping[str, int]  # by hash: how many records the reader counted
+    taken: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # by hash: the only ones that are due, where not all are
     sides: dict[str, dict[str, Totals]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._coverage = {source: Coverage(records) for source, records in self.records.items()}
+        self._coverage = {source: Coverage(records, self.taken.get(source)) for source, records in self.records.items()}
         self._strays: list[str] = []
         self.sides = {source: {side: Totals() for side in SIDES.values()} for source in self.records}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from app import columns
+from app.compliance.audit import Action
 from app.errors import UsageError
 from app.lake import lock, reference
 from app.lake.lake import Lake, create
@@ -17,6 +18,7 @@ from app.lake.storage import Storage
 from app.reference import modulus
 from app.reference.modulus import Case, WeightTable
 from app.validation.modulus import INVALID, check
+from pipelines.audit import audited
 
 STALE_DAYS = 31
 """Pay.UK publishes a new table about once a month."""
@@ -44,7 +46,9 @@ def load_modulus(
         )
     with lock.hold(storage, f"reference-{started:%Y%m%dT%H%M%SZ}"):
         lake = create(storage, fresh_key)
-        loaded = reference.keep(lake.storage, table, files, in_force_from or started.date(), started)
+        with audited(lake, Action.REFERENCE_LOAD, f"modulus {table.version}") as act:
+            loaded = reference.keep(lake.storage, table, files, in_force_from or started.date(), started)
+            act.details |= {"new": False} if loaded is None else {"new": True, "sha256": loaded.sha256, "from": str(loaded.in_force_from)}
     if loaded is None:
         raise UsageError(f"{valacdos}: the lake has this very table from that date already; nothing was done")
     return loaded

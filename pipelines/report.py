@@ -87,6 +87,9 @@ def summary(certificate: Mapping[str, Any], console: Console) -> None:
         console.print(f"Run [bold]{certificate['run_id']}[/bold] (feedback) {certificate['status']}")
         console.print(f"{said['records']:,} decisions: {said['new']:,} new, {said['changed']:,} changed, {said['same']:,} known already.")
         return
+    if certificate["kind"] == "replay":
+        replayed(certificate, console)
+        return
     totals = certificate["totals"]
     console.print(
         f"\nRun [bold]{certificate['run_id']}[/bold] {certificate['status']}"
@@ -112,6 +115,58 @@ def summary(certificate: Mapping[str, Any], console: Console) -> None:
     for file in certificate["files"]:
         if file["error"]:
             console.print(f"rejected: {file['error']['code']}: {file['error']['message']}", style="red", markup=False)
+
+
+def replayed(certificate: Mapping[str, Any], console: Console) -> None:
+    """A replay's certificate for people."""
+    console.print(f"Run [bold]{certificate['run_id']}[/bold] (replay) {certificate['status']}")
+    if "error" in certificate:
+        console.print(str(certificate["error"]), style="red", markup=False)
+        return
+    totals, corrected = certificate["totals"], certificate["corrected"]
+    rows([{"reason": code, "corrected records": count} for code, count in sorted(corrected["by_reason"].items())], console)
+    for currency, amounts in corrected["amount_minor"].items():
+        console.print(f"{currency}: {amounts['before']:,} minor units could be read before, {amounts['after']:,} after.")
+    counts = (totals["records"], totals["accepted"], totals["duplicates"], totals["quarantined"])
+    console.print(
+        "{:,} corrected records = {:,} accepted + {:,} duplicates + {:,} still quarantined; every currency adds up.".format(*counts)
+    )
+    if totals["by_reason"]:
+        said = ", ".join(f"{count:,} {code}" for code, count in totals["by_reason"].items())
+        console.print(f"Still not acceptable, and open again: {said}.", markup=False)
+
+
+def quarantined(found: Mapping[str, Any], console: Console) -> None:
+    """A list of quarantined records for people."""
+    shown = ("item", "state", "age", "amount_minor", "currency", "transaction_id", "proposal")
+    rows([{name: item[name] for name in shown} | {"reasons": ", ".join(item["reasons"])} for item in found["items"]], console)
+    rows([one | {"amount_minor": _money_of(one["amount_minor"])} for one in found["by_reason"]], console)
+    ages = ", ".join(f"{count:,} {age}" for age, count in found["by_age"].items())
+    console.print(f"{found['records']:,} records fit" + (f": {ages}." if ages else "."))
+
+
+def _money_of(amounts: Mapping[str, int]) -> str:
+    return ", ".join(f"{amount:,} {currency}" for currency, amount in amounts.items())
+
+
+def quarantined_record(found: Mapping[str, Any], console: Console) -> None:
+    """One quarantined record for people."""
+    console.print(f"Record {found['record_number']} of {found['source']}: {found['state']}, in quarantine {found['age']}", markup=False)
+    console.print(f"as it came: {found['raw']}", markup=False, soft_wrap=True)
+    correction = found["correction"] or {}
+    names = found["texts"] or correction
+    rows(
+        [{"column": name, "value": names.get(name) if found["texts"] else None, "proposed": correction.get(name)} for name in names],
+        console,
+    )
+    for reason in found["reasons"]:
+        console.print(f"{reason['code']}: {reason['sentence']} ({reason['specification']})", markup=False)
+    if found["rules"]:
+        console.print(f"These rules would mend it: {', '.join(found['rules'])}.")
+    for one in found["decisions"]:
+        about = f" of proposal {one['proposal']}" if one["proposal"] != one["number"] else ""
+        still = f" ({', '.join(one['reasons'])})" if "reasons" in one else ""
+        console.print(f"decision {one['number']}{about}, {one['at']}: {one['act']} by {one['who']}: {one['why']}{still}", markup=False)
 
 
 def _modulus(found: Mapping[str, Any], console: Console) -> None:
@@ -154,6 +209,7 @@ def reasons_page() -> str:
         "# Reasons",
         "",
         "Why a record is quarantined (reject) or kept with a warning (warn). Made by `leofric reasons --format markdown`.",
+        "How a quarantined record is corrected: [quarantine.md](quarantine.md).",
         "",
     ]
     lines += ["| code | severity | what is wrong | specification | example |", "|---|---|---|---|---|"]

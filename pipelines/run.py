@@ -14,16 +14,18 @@ import pyarrow as pa
 from app.compliance import certificate as certificates
 from app.compliance.certificate import FileOutcome
 from app.compliance.control_totals import Totals, total
+from app.compliance.corrections import Decision
 from app.contracts import landing
-from app.contracts.lake import BRONZE, DATA_QUALITY_DAILY, DUPLICATES, QUARANTINE, SILVER
+from app.contracts.lake import BRONZE, DATA_QUALITY_DAILY, DUPLICATES, QUARANTINE, QUARANTINE_DAILY, SILVER
 from app.errors import NotReconciled
 from app.lake import layout, runs
 from app.lake.arrivals import CONFLICT
 from app.lake.delta import StagedFile
 from app.lake.keys import Segment
 from app.lake.storage import Storage
+from app.review import corrections
 from app.settings import Settings
-from pipelines import bronze, duplicates, gold, ingest, plan, publish, reconcile, silver
+from pipelines import bronze, duplicates, gold, ingest, plan, publish, quarantined, reconcile, silver
 from pipelines.attempt import Attempt, attempt
 from pipelines.executor import Executor
 from pipelines.progress import Observer, Stages
@@ -80,9 +82,10 @@ def _prepare(day: Day, sources: Sequence[SourceFile]) -> Publication:
     """Every stage up to the point of no return."""
     _ingest(day, sources)
     _bronze(day)
-    _duplicates(day)
-    _silver(day)
-    tally = _gold(day)
+    settle(day)
+    make_silver(day)
+    tally = Tally({sha256: source.records for sha256, source in sources_of(day).items()})
+    make_gold(day, tally)
     try:
         outcomes = _reconcile(day, tally)
     except NotReconciled as error:
@@ -91,6 +94,7 @@ def _prepare(day: Day, sources: Sequence[SourceFile]) -> Publication:
     document = _certificate(day, outcomes)
     if day.staged.get(BRONZE.path) or day.staged.get(QUARANTINE.path):
         _stage_quality(day, document)
+        stage_quarantine_daily(day, corrections.decisions(day.run.lake))
     return day.attempt.publication(changes(day.staged, day.removed), document, day.retired)
 
 
@@ -149,7 +153,8 @@ def _declared_otherwise(file: Ingested, read: Totals) -> Rejection | None:
     return Rejection("control_total_mismatch", message)
 
 
-def _duplicates(day: Day) -> None:
+def settle(day: Day) -> None:
+    """Which of the acceptable records are duplicates or conflicts; and the index of ids as it will be."""
     segments = tuple(Segment(**entry) for entry in publish.last_keys(day.history))
     ranges = duplicates.ranges(day.run, day.units, segments)
     with day.stages.stage("duplicates", len(ranges)) as watch:
@@ -161,7 +166,8 @@ def _duplicates(day: Day) -> None:
     day.retired += [segment.path for segment in merged] + [part.segment.path for part in settled if not part.segment.rows]
 
 
-def _silver(day: Day) -> None:
+def make_silver(day: Day) -> None:
+    """Stage what is accepted, the list of duplicates, and conflicts."""
     run = day.run
     pieces = silver.pieces(run, day.units, day.losers)
     by_number = {unit.unit.number: unit.unit for unit in day.units}
@@ -174,8 +180,8 @@ def _silver(day: Day) -> None:
         day.stage(QUARANTINE.path, files.quarantine)
 
 
-def _gold(day: Day) -> Tally:
-    """Make the figures of the days that the run touched; and, since both read what is staged, count the staged tables again."""
+def make_gold(day: Day, tally: Tally) -> None:
+    """Make the figures of the days that the run touched; and, since both read what is staged, count the staged tables into ``tally``."""
     run = day.run
     new: dict[str, list[str]] = {}
     for file in day.staged.get(SILVER.path, ()):
@@ -183,7 +189,6 @@ def _gold(day: Day) -> Tally:
     old = gold.files_of(run.lake.table(SILVER), "booking_date", new)
     days = [gold.Day(number, datetime.fromisoformat(text).date(), (*old[text], *new[text])) for number, text in enumerate(sorted(new))]
     placed = reconcile.placed(day.staged, run.settings.silver_file_rows)
-    tally = Tally({sha256: source.records for sha256, source in _sources(day).items()})
     with day.stages.stage("gold", len(days) + len(placed)) as watch:
         for made in watch(day.executor.map(partial(_figures, run, tally.records), [*days, *placed])):
             if isinstance(made, Counted):
@@ -196,7 +201,6 @@ def _gold(day: Day) -> Tally:
     for contract in gold.DAILY_TABLES:
         stale = gold.files_of(run.lake.table(contract), "booking_date", new)
         day.removed[contract.path] = [path for paths in stale.values() for path in paths]
-    return tally
 
 
 def _figures(run: Run, records: Mapping[str, int], item: gold.Day | Placed) -> dict[str, StagedFile] | Counted | Unreadable:
@@ -206,7 +210,7 @@ def _figures(run: Run, records: Mapping[str, int], item: gold.Day | Placed) -> d
         return Unreadable(str(error))
 
 
-def _sources(day: Day) -> dict[str, Totals]:
+def sources_of(day: Day) -> dict[str, Totals]:
     """By hash, what the readers counted in each file that is loaded."""
     sources: dict[str, Totals] = {str(file.sha256): Totals() for file in _loading(day.files)}
     for unit in day.units:
@@ -222,10 +226,16 @@ def _stage_quality(day: Day, document: dict[str, Any]) -> None:
     day.removed[DATA_QUALITY_DAILY.path] = stale[run.ingest_date]
 
 
+def stage_quarantine_daily(day: Day, decisions: Sequence[Decision]) -> None:
+    """Stage the day's figures of quarantine; ``decisions``: all, this run's own too."""
+    new = day.staged.get(QUARANTINE.path, ())
+    day.staged[QUARANTINE_DAILY.path], day.removed[QUARANTINE_DAILY.path] = quarantined.stage_daily(day.run, new, decisions)
+
+
 def _reconcile(day: Day, tally: Tally) -> list[FileOutcome]:
     """Raise NotReconciled if the staged tables do not hold what the readers counted."""
     with day.stages.stage("reconcile"):
-        sources = _sources(day)
+        sources = sources_of(day)
         outcomes = [_outcome(file, sources, tally) for file in day.files]
         faults = tally.faults() + [difference for outcome in outcomes for difference in outcome.differences()]
     if faults:
@@ -241,7 +251,13 @@ def _outcome(file: Ingested, sources: dict[str, Totals], tally: Tally) -> FileOu
         return FileOutcome(*known, "already_loaded")
     sides = tally.sides[str(file.sha256)]
     source = sources[str(file.sha256)]
-    return FileOutcome(*known, "loaded", None, source, sides["accepted"], sides["quarantined"], sides["duplicates"])
+    return FileOutcome(*known, "loaded", None, source, sides["accepted"], sides["quarantined"], sides["duplicates"], _declared(file.file))
+
+
+def _declared(file: SourceFile) -> dict[str, Any]:
+    """What a replay must know to judge the file's records again."""
+    zone = {} if file.zone is None else {"zone": file.zone}
+    return zone if file.amounts is None else zone | {"amounts": asdict(file.amounts)}
 
 
 def _certificate(day: Day, outcomes: Sequence[FileOutcome]) -> dict[str, Any]:
@@ -262,11 +278,11 @@ def _certificate(day: Day, outcomes: Sequence[FileOutcome]) -> dict[str, Any]:
 
 
 def _document(day: Day, status: str, files: list[dict[str, Any]], totals: dict[str, Any]) -> dict[str, Any]:
-    said = {"files": files, "totals": totals, "contract_version": landing.VERSION, "modulus": _modulus(day)}
+    said = {"files": files, "totals": totals, "contract_version": landing.VERSION, "modulus": modulus_checks(day)}
     return day.attempt.document(KIND, status) | said
 
 
-def _modulus(day: Day) -> dict[str, Any]:
+def modulus_checks(day: Day) -> dict[str, Any]:
     """Which weight table checked, and what it said of the booked accounts of the records that validation accepted."""
     counts = sum((Counter(unit.checks) for unit in day.units), Counter[str]())
     loaded = day.run.modulus

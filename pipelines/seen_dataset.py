@@ -15,7 +15,7 @@ from app.compliance.access import Clearance
 from app.contracts.table import Classification, TableContract
 
 
-class SeenDataset(ds.Dataset):
+class SeenDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
     """What DuckDB uses of a dataset: its schema, and scanners.
 
     Arrow cannot make a dataset of Python functions, so this one is a dataset in name only: nothing but what is here may be asked of it.

@@ -16,9 +16,10 @@ from app.contracts.table import TableContract
 from app.errors import LakeDamaged
 from app.lake import runs
 from app.lake.lake import Lake
-from pipelines import held, reconcile
+from pipelines import held, reconcile, replay, reviewed
 from pipelines.held import NOTHING, Held
 from pipelines.reconcile import Tally
+from pipelines.reviewed import Reviewed
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,18 @@ def verify(lake: Lake) -> list[Verdict]:
     rows = runs.runs(lake)
     chain = _chain_faults(rows)
     documents = {row["run_id"]: json.loads(row["certificate"]) for row in rows}
-    tallies = {run_id: Tally({f["sha256"]: f["records"] for f in _loaded(document)}) for run_id, document in documents.items()}
+    review = reviewed.read(lake, documents)
+    tallies = {run_id: _tally(document, review) for run_id, document in documents.items()}
     reasons: dict[str, Counter[str]] = {run_id: Counter() for run_id in documents}
     silver, scored = (_held(lake, contract, by) for contract, by in ((SILVER, "run_id"), (SCORES, "loaded_by")))
     feedback = Counter(run_id for rows in _pieces(lake, FEEDBACK, ["run_id"]) for run_id in rows["run_id"].to_pylist())
-    strays = _count(lake, tallies, reasons) | ({*scored, *feedback} - set(documents))
+    strays = _count(lake, tallies, reasons) | ({*scored, *feedback, *review.replays} - set(documents))
     verdicts = [
         Verdict(
             run_id,
             (
                 *chain.get(run_id, ()),
+                *review.faults(document, tallies[run_id], reasons[run_id]),
                 *_total_faults(document, tallies[run_id], reasons[run_id]),
                 *_score_faults(document, scored, silver),
                 *_feedback_faults(document, feedback),
@@ -51,11 +54,19 @@ def verify(lake: Lake) -> list[Verdict]:
         )
         for run_id, document in documents.items()
     ]
+    verdicts += [Verdict(reviewed.DECISIONS, tuple(review.decision_faults))] if review.decision_faults else []
     return [*verdicts, *(Verdict(run_id, ("the tables hold records of this run, but it has no certificate",)) for run_id in sorted(strays))]
 
 
-def _loaded(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [file for file in document["files"] if file["status"] == "loaded"]
+def _tally(document: Mapping[str, Any], review: Reviewed) -> Tally:
+    """What is due of each file: of one that was loaded all records, of one that was replayed those that were taken from quarantine."""
+    if document["kind"] == replay.KIND:
+        return review.tally(document)
+    return Tally({file["sha256"]: file["records"] for file in _counted(document)})
+
+
+def _counted(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [file for file in document["files"] if file["status"] in ("loaded", replay.STATUS)]
 
 
 def _chain_faults(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -130,7 +141,7 @@ def _feedback_faults(document: Mapping[str, Any], feedback: Mapping[str, int]) -
 def _total_faults(document: Mapping[str, Any], tally: Tally, reasons: Counter[str]) -> list[str]:
     faults = tally.faults()
     totals = {side: Totals() for side in reconcile.SIDES.values()}
-    for file in _loaded(document):
+    for file in _counted(document):
         held = tally.sides[file["sha256"]]
         for side, counted in held.items():
             totals[side] += counted

@@ -43,10 +43,11 @@ class SourceFile:
     zone: str | None  # declared for its naive timestamps
     amounts: AmountForm | None  # declared where they are not written as the contract has it
     control_path: str | None  # the file beside it that declares its totals
+    known_as: str | None = None  # its URI, where that is not where it is read from now
 
     @property
     def uri(self) -> str:
-        return self.storage.uri(self.path)
+        return self.storage.uri(self.path) if self.known_as is None else self.known_as
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,16 @@ class Rejection:
     message: str
 
 
-Part = Span | RowGroups
-"""What is read and worked on at once: some whole records of a text file, or some row groups of a Parquet file."""
+@dataclass(frozen=True)
+class Corrected:
+    """Records of one file as reviewers corrected them: where in the lake their texts are staged, and how many they are."""
+
+    path: str
+    records: int
+
+
+Part = Span | RowGroups | Corrected
+"""What is read and worked on at once: some whole records of a text file, some row groups of a Parquet file, or some corrected records."""
 
 
 @dataclass(frozen=True)

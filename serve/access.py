@@ -19,6 +19,8 @@ class Scope(StrEnum):
     VALIDATE = "validate"
     SCORE = "score"
     METRICS = "metrics"
+    REVIEW = "review"  # see quarantined records, people's data too; propose corrections, and reject proposals
+    APPROVE = "approve"  # approve what others proposed
 
 
 @dataclass(frozen=True)

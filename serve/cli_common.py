@@ -2,10 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, ParamSpec
 
@@ -15,7 +12,6 @@ from app.compliance.roles import Action
 from app.errors import AccessDenied, LeofricError, UsageError
 
 if TYPE_CHECKING:
-    from app.lake.access import Denied
     from app.lake.lake import Lake
     from app.lake.storage import Storage
 
@@ -58,40 +54,6 @@ def exit_code(error: LeofricError) -> int:
     return WRONG_USAGE if isinstance(error, UsageError) else FAILED
 
 
-@dataclass(frozen=True)
-class Caller:
-    """Who calls a command, and who is told of what he may not do."""
-
-    person: str
-    denied: "Denied"
-
-
-_CALLER: ContextVar[Caller | None] = ContextVar("caller", default=None)
-
-
-@contextmanager
-def called_by(caller: Caller) -> Iterator[None]:
-    """Commands that are called in this block, in this process, are called by this one and not by the operating system's user."""
-    token = _CALLER.set(caller)
-    try:
-        yield
-    finally:
-        _CALLER.reset(token)
-
-
-def caller() -> Caller:
-    """Who calls: the operating system's user, whatever the environment says."""
-    from app.lake.access import logged
-    from app.settings import operating_system_user
-
-    return _CALLER.get() or Caller(operating_system_user(), logged)
-
-
-def getuser() -> str:
-    """Who calls, for what is written down. Python's own getuser believes LOGNAME, which anybody sets."""
-    return caller().person
-
-
 def needs(action: Action | None) -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
     """Let a command run only for whom the lake's policy allows it; None: for everybody. Nothing of the command has run when it is denied.
 
@@ -104,10 +66,11 @@ def needs(action: Action | None) -> Callable[[Callable[Parameters, None]], Calla
             lake, options = kwargs.get("lake"), kwargs.get("storage_option")
             if action is not None and isinstance(lake, str):
                 from app.lake.access import require
+                from app.settings import operator
+                from serve.audit import denied
 
-                who = caller()
                 storage = storage_at(lake, options if isinstance(options, list) else None)
-                require(storage, who.person, action, command.__name__, who.denied)
+                require(storage, operator(), action, command.__name__, denied)
             command(*args, **kwargs)
 
         wrapped.__dict__[ACTION] = action

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.compliance.roles import Action
+from app.settings import operator
 from serve.access import Scope
-from serve.cli_common import JsonOption, OwnLakeOption, StorageOption, getuser, lake_at, needs, print_json, reports_errors
+from serve.cli_common import JsonOption, OwnLakeOption, StorageOption, lake_at, needs, print_json, reports_errors
 
 if TYPE_CHECKING:
     from serve.keys import StoredKey
+
+WhyOption = Annotated[str | None, typer.Option("--why", help="The reason, for the record.")]
 
 keys = typer.Typer(help="API keys of the scoring service: who may call it, and for what.", no_args_is_help=True)
 
@@ -23,12 +26,18 @@ def create_key(
     name: Annotated[str, typer.Option(help="Who will use it, such as payments; it is in the logs.")],
     scope: Annotated[list[Scope], typer.Option(help="What it may be used for; repeatable.")],
     lake: OwnLakeOption = "lake",
+    why: WhyOption = None,
     storage_option: StorageOption = None,
 ) -> None:
     """Make a key, and print it: the lake keeps a hash of it only, so it is shown this once."""
+    from app.compliance.audit import Action
+    from serve.audit import audited
     from serve.keys import create
 
-    text = create(lake_at(lake, storage_option), name, scope, getuser(), datetime.now(UTC))
+    opened = lake_at(lake, storage_option)
+    with audited(opened, Action.KEY_CREATE, name, why) as act:
+        act.details["scopes"] = sorted({one.value for one in scope})
+        text = create(opened, name, scope, operator(), datetime.now(UTC))
     typer.echo(text)
     typer.echo(
         f"This is the only time that the key {name} is shown: keep it in a secret store. Send it as Authorization: Bearer …", err=True
@@ -58,12 +67,18 @@ def list_keys(lake: OwnLakeOption = "lake", as_json: JsonOption = False, storage
 def revoke_key(
     name: Annotated[str, typer.Option(help="The key's name.")],
     lake: OwnLakeOption = "lake",
+    why: WhyOption = None,
     storage_option: StorageOption = None,
 ) -> None:
     """Make a key invalid for ever."""
+    from app.compliance.audit import Action
+    from serve.audit import audited
     from serve.keys import revoke
 
-    typer.echo(_line(revoke(lake_at(lake, storage_option), name, getuser(), datetime.now(UTC))))
+    opened = lake_at(lake, storage_option)
+    with audited(opened, Action.KEY_REVOKE, name, why):
+        revoked = revoke(opened, name, operator(), datetime.now(UTC))
+    typer.echo(_line(revoked))
 
 
 def _line(key: "StoredKey") -> str:

@@ -32,7 +32,11 @@ def _page(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _operation(name: str, operation: Mapping[str, Any]) -> Iterator[str]:
     yield f"<h2><code>{escape(name)}</code></h2><p>{escape(operation.get('description', ''))}</p>"
-    yield f"<p>Send {_content(operation['requestBody'])}.</p>"
+    if "requestBody" in operation:
+        yield f"<p>Send {_content(operation['requestBody'])}.</p>"
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        yield f"<p><code>{escape(parameter['name'])}</code>: {_type(schema)}, {escape(schema.get('description', ''))}</p>"
     yield "<table><tr><th>Status</th><th>When</th><th>Answer</th></tr>"
     for status, answer in operation["responses"].items():
         headers = "".join(f"; header <code>{escape(header)}</code>" for header in answer.get("headers", {}))
@@ -64,7 +68,7 @@ def _type(schema: Mapping[str, Any]) -> str:
         case {"enum": values}:
             return ", ".join(map(escape, values))
         case {"const": value}:
-            return escape(value)
+            return escape(str(value))
         case {"type": "array", "items": items}:
             most = f", at most {schema['maxItems']}" if "maxItems" in schema else ""
             return f"list of {_type(items)}{most}"

@@ -14,7 +14,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from serve import logs, openapi
-from serve.access import Scope
+from serve.access import Client, Scope
 from serve.problems import MEDIA_TYPE, Problem, answer_problems
 from serve.requests import MOST_BYTES
 from serve.service import Service, log
@@ -141,8 +141,66 @@ def api_of(service: Callable[[], Service], most_ongoing: int, body_seconds: floa
         service().metrics.waiting.set(desk.ongoing)
         return Response(service().metrics.text(), media_type="text/plain; version=0.0.4")
 
+    _add_reviews(api, desk, service, body_seconds)
     openapi.publish(api)
     return api
+
+
+def _add_reviews(api: FastAPI, desk: _Desk, service: Callable[[], Service], body_seconds: float) -> None:
+    """The routes of reviewers. None of them starts a run: what is approved waits for `leofric quarantine replay`."""
+
+    async def client(request: Request, scope: Scope) -> Client:
+        return await service().client(request.headers.get("authorization"), scope)
+
+    @api.get("/v1/quarantine", **openapi.QUARANTINED)
+    async def quarantined(request: Request) -> Response:
+        """Quarantined records, the oldest first; and totals, by reason and by age, of all that fit."""
+
+        async def work(_: str) -> bytes:
+            await client(request, Scope.REVIEW)
+            return await service().reviews.listed(request.query_params)
+
+        return await desk.answer(request, "quarantine", work)
+
+    @api.get("/v1/quarantine/records/{item}", **openapi.QUARANTINED_RECORD)
+    async def quarantined_record(request: Request) -> Response:
+        """One record as it came: its reasons, the rules that would mend it, and what was decided about it."""
+
+        async def work(_: str) -> bytes:
+            await client(request, Scope.REVIEW)
+            return await service().reviews.shown(request.path_params["item"])
+
+        return await desk.answer(request, "quarantine_record", work)
+
+    @api.post("/v1/quarantine/proposals", **openapi.PROPOSE)
+    async def propose(request: Request) -> Response:
+        """Propose a correction of records, to leave them out for good, or what a rule makes of all open ones."""
+
+        async def work(_: str) -> bytes:
+            who = await client(request, Scope.REVIEW)
+            return await service().reviews.propose(await _body(request, body_seconds), who)
+
+        return await desk.answer(request, "quarantine_propose", work)
+
+    @api.post("/v1/quarantine/approvals", **openapi.APPROVE)
+    async def approve(request: Request) -> Response:
+        """Approve what somebody else proposed; the next `leofric quarantine replay` carries it out."""
+
+        async def work(_: str) -> bytes:
+            who = await client(request, Scope.APPROVE)
+            return await service().reviews.approve(await _body(request, body_seconds), who)
+
+        return await desk.answer(request, "quarantine_approve", work)
+
+    @api.post("/v1/quarantine/rejections", **openapi.REJECT)
+    async def reject(request: Request) -> Response:
+        """Reject proposals, or take one's own back; approved ones too, until they are replayed."""
+
+        async def work(_: str) -> bytes:
+            who = await client(request, Scope.REVIEW)
+            return await service().reviews.reject(await _body(request, body_seconds), who)
+
+        return await desk.answer(request, "quarantine_reject", work)
 
 
 def _peer(request: Request) -> str | None:

@@ -83,6 +83,10 @@ class Journal:
                 most -= 1
                 yield json.loads(line)
 
+    def closed_decisions(self) -> list[Path]:
+        """The closed segments of decisions of every writer, the oldest first: nobody changes them any more."""
+        return self._closed(DECISIONS)
+
     def _opened_by_others(self, kind: str) -> Iterator[bytes]:
         for path in sorted((self._folder / kind).glob("_open-*.ndjson")):
             if path != self._open(kind, self._name):

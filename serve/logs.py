@@ -66,6 +66,11 @@ def note(*, client: str | None = None, records: int | None = None) -> None:
         exchange.records = records or exchange.records
 
 
+def current() -> Exchange | None:
+    """The request that is being answered, if one is."""
+    return _current.get()
+
+
 def answered(exchange: Exchange, status: HTTPStatus, seconds: float, why: str | None = None) -> None:
     """A line of a request: a warning if it was refused for who asks, how often, or the service's state; else for those who want to know."""
     level = logging.WARNING if status in _WARNED_OF else logging.INFO

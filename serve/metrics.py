@@ -31,6 +31,9 @@ class Metrics:
         self.challenger_errors = Counter("leofric_challenger_errors", "those of them on which it failed", registry=self.registry)
         self.drift = Gauge("leofric_challenger_drift", "PSI of its scores against its training window", registry=self.registry)
         self.unwritten = Gauge("leofric_shadow_rows_waiting", "results of a rollout that are not in the lake yet", registry=self.registry)
+        self.unaudited = Gauge(
+            "leofric_audit_waiting", "denials, acts and segments that are not in the audit trail yet", registry=self.registry
+        )
         self.dropped = Counter("leofric_shadow_rows_dropped", "results of a rollout that were given up", registry=self.registry)
 
     def text(self) -> bytes:

@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import HTMLResponse, Response
 
 from app.contracts import lake, landing
-from serve import docs
+from serve import docs, review
 from serve.requests import MOST_RECORDS
 
 Schema = dict[str, Any]
@@ -64,6 +64,39 @@ _VALIDATED: Final = {
     "counterparty_check": _CHECK,
 }
 _SCENARIO: Final = dict.fromkeys(("scenario", "reason", "account", "sentence"), _STRING)
+_OBJECT: Final = {"type": "object"}
+_OBJECT_OR_NULL: Final = {"type": ["object", "null"]}
+_INTEGER: Final = {"type": "integer"}
+_INTEGER_OR_NULL: Final = {"type": ["integer", "null"]}
+_LINE: Final = {
+    "item": _STRING | {"description": "what the record is called"},
+    "source": _STRING | {"description": "its file's address"},
+    "reasons": {"type": "array", "items": {"type": ["string", "object"]}, "description": "codes; of one record also their sentences"},
+    "transaction_id": _STRING_OR_NULL,
+    "amount_minor": _INTEGER_OR_NULL,
+    "currency": _STRING_OR_NULL,
+    "state": _STRING,
+    "age": _STRING,
+    "quarantined_at": _STRING,
+    "proposal": _INTEGER_OR_NULL | {"description": "number of the proposal that stands"},
+    "proposed_by": _STRING_OR_NULL,
+}
+_QUARANTINED: Final = {
+    "records": _INTEGER | {"description": "how many fit"},
+    "items": _list(_ref("Line")),
+    "by_reason": _list(_OBJECT) | {"description": "of all that fit, records and amounts by currency"},
+    "by_age": _OBJECT | {"description": "of all that fit, records"},
+}
+_RECORD: Final = {
+    "source_sha256": _STRING,
+    "record_number": _INTEGER,
+    "raw": _STRING | {"description": "its bytes; what is not UTF-8 as \\xNN"},
+    "texts": _OBJECT_OR_NULL | {"description": "its twelve texts; null if it could not be read"},
+    "rules": _list(_STRING) | {"description": "rules that would make it acceptable"},
+    "correction": _OBJECT_OR_NULL | {"description": "the new values that are proposed or approved"},
+    "decisions": _list(_OBJECT),
+}
+_DECIDED: Final = {"number": _INTEGER, "proposals": _list(_INTEGER), "items": _list(_OBJECT)}
 _SCHEMAS: Final = {
     "Payment": {
         "type": "object",
@@ -85,6 +118,11 @@ _SCHEMAS: Final = {
     "Validated": _object(list(_VALIDATED), _VALIDATED),
     "Scored": _object([name for name in _SCORED if name != "degraded"], _SCORED),
     "Refused": _object(list(_REFUSED), _REFUSED),
+    **review.SCHEMAS,
+    "Line": _object(list(_LINE), _LINE),
+    "Quarantined": _object(list(_QUARANTINED), _QUARANTINED),
+    "QuarantinedRecord": _object([*_LINE, *_RECORD], _LINE | _RECORD),
+    "Decided": _object(list(_DECIDED), _DECIDED),
     "Problem": _object(
         ["type", "title", "status", "detail"],
         {
@@ -139,6 +177,26 @@ def _route(name: str, answers: list[Schema]) -> dict[str, Any]:
     }
 
 
+def _review_route(name: str, answer: str, parameters: list[Schema], body: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A route of reviewers: with a body, or with parameters."""
+    problems = _PROBLEMS | {404: "no such record", 409: "the decision cannot be made; nothing was changed", 422: "not of the form"}
+    apart = () if body else (400, 408, 413, 415)
+    sent = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"oneOf": [_ref(form) for form in body]}}}}}
+    return {
+        "operation_id": name,
+        "responses": {
+            200: {"description": "answered", "content": {"application/json": {"schema": _ref(answer)}}},
+            **{status: _problem(status, what) for status, what in problems.items() if status not in apart},
+        },
+        "openapi_extra": {"parameters": parameters, "security": [{"bearer": []}]} | (sent if body else {}),
+    }
+
+
+QUARANTINED: Final = _review_route("quarantined", "Quarantined", review.PARAMETERS)
+QUARANTINED_RECORD: Final = _review_route("quarantined_record", "QuarantinedRecord", [review.ITEM_PARAMETER])
+PROPOSE: Final = _review_route("propose", "Decided", [], review.PROPOSALS)
+APPROVE: Final = _review_route("approve", "Decided", [], review.VERDICTS)
+REJECT: Final = _review_route("reject", "Decided", [], review.VERDICTS)
 VALIDATE: Final = _route("validate", [_ref("Validated")])
 SCORE: Final = _route("score", [_ref("Scored"), _ref("Refused")])
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
+from app.compliance.audit import Action
 from app.errors import ModelError, UsageError
 from app.features import feature_set
 from app.features.payments import Int64s
@@ -23,15 +23,13 @@ from models.profile import Profile
 from models.rollout import Monitor, in_share
 from models.trees import Scores
 from models.verdicts import Detectors, Known, Verdicts, band_names
+from serve.audit import SERVICE, Trail
 from serve.engine import InUse, Told, told
 from serve.metrics import Metrics
 from serve.settings import ServeSettings
 from serve.shadow import Outbox, Row
 
 log = logging.getLogger("leofric.serve")
-
-_SERVICE: Final = "service"
-"""Who stops a rollout when nobody was asked."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +146,9 @@ class Trial:
 class Rollouts:
     """What a replica does about rollouts: takes up the one that goes on, ends it when it must, and brings its results to the lake."""
 
-    def __init__(self, lake: Lake, settings: ServeSettings, clock: Callable[[], datetime], metrics: Metrics) -> None:
+    def __init__(self, lake: Lake, settings: ServeSettings, clock: Callable[[], datetime], metrics: Metrics, trail: Trail) -> None:
         self._lake = lake
+        self._trail = trail
         self._trusted = settings.trusted_key_file
         self._clock = clock
         self._metrics = metrics
@@ -200,9 +199,10 @@ class Rollouts:
 
     def _stop(self, last: Rollout, why: str) -> None:
         try:
-            rollouts.end(self._lake.storage, last, why, self._clock().isoformat(timespec="seconds"), _SERVICE)
+            ended = rollouts.end(self._lake.storage, last, why, self._clock().isoformat(timespec="seconds"), SERVICE)
         except ModelError:
             return  # another replica, or somebody, was first: the next look sees it
+        self._trail.happened(Action.ROLLOUT_STOP, ended.model_id, str(ended.number), why)
         log.warning("rollout %d of %s is stopped: %s", last.number, last.model_id, why)
         self._trial = None
 

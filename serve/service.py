@@ -23,6 +23,7 @@ from app.lake.lake import Lake
 from models import champions
 from serve import keys, logs, oidc, requests, trim, warm
 from serve.access import INSECURE_LOCAL, Authenticator, CannotAuthenticate, Client, Forbidden, Scope, Unauthenticated, require
+from serve.audit import Trail
 from serve.engine import Answer, Decided, Engine, InUse
 from serve.journal import Journal
 from serve.limits import Limiter
@@ -30,6 +31,7 @@ from serve.metrics import Metrics
 from serve.problems import Problem
 from serve.redis_line import StoreChanged, StoreLost
 from serve.requests import Asked
+from serve.review import Reviews
 from serve.rollout import Rollouts
 from serve.settings import ServeSettings
 
@@ -61,13 +63,15 @@ class Service:
         self._engine: Engine
         self._engine, self._seen = warm.engine_of(self._lake, settings, self._journal, clock())
         warm.rehearse(self._engine)
-        self._rollouts = Rollouts(self._lake, settings, clock, self.metrics)
+        self._trail = Trail(self._lake, settings.segment_seconds, clock, self.metrics)
+        self._rollouts = Rollouts(self._lake, settings, clock, self.metrics, self._trail)
         self._engine.trial = self._rollouts.follow(self._seen.champions)
         self._keys = keys.KeysInUse(partial(keys.key_ring, self._lake), settings.keys_seconds_most)
         self._tokens = _tokens(settings)
         self._authenticator = _authenticator(self._keys, self._tokens)
         storage = settings.rate_limit_storage.get_secret_value()
         self._limiter = None if settings.rate_limit is None else Limiter(settings.rate_limit, storage)
+        self.reviews = Reviews(self._lake, clock)
         self._jobs: list[_Job] = []
         self.broken: str | None = None
         self._trimmed_on: date | None = None
@@ -86,8 +90,10 @@ class Service:
             logs.note(client=client.name)
             require(client, scope)
         except Unauthenticated as error:
+            self._trail.denied(HTTPStatus.UNAUTHORIZED, logs.current())
             raise Problem(HTTPStatus.UNAUTHORIZED, str(error), headers={"WWW-Authenticate": "Bearer"}) from None
         except Forbidden as error:
+            self._trail.denied(HTTPStatus.FORBIDDEN, logs.current())
             raise Problem(HTTPStatus.FORBIDDEN, str(error)) from None
         except CannotAuthenticate as error:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": "5"}) from None
@@ -96,6 +102,7 @@ class Service:
             check = self._limiter.check
             wait = await asyncio.to_thread(check, client.name) if self._limiter.waits else check(client.name)
         if wait is not None:
+            self._trail.denied(HTTPStatus.TOO_MANY_REQUESTS, logs.current())
             seconds = str(max(1, round(wait)))
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS, f"the rate limit is reached; ask again in {seconds} s", headers={"Retry-After": seconds}
@@ -188,6 +195,10 @@ class Service:
             await self._attempt(self._follow_models(loop))
             await self._attempt(self._follow_payments(loop))
             await self._attempt(self._trim(loop))
+            await self._attempt(loop.run_in_executor(self._reader, self._write_trail))
+
+    def _write_trail(self) -> None:
+        self._trail.write_if_due(self._journal.closed_decisions())
 
     async def _attempt(self, work: Awaitable[None]) -> None:
         """One thing that cannot be read, such as a corrupt champion, does not keep the service from hearing of others."""
@@ -253,9 +264,14 @@ class Service:
     def close(self) -> None:
         """Close the journal; nothing is lost without it, but a run can load what is closed."""
         self._reader.shutdown()
+        self.reviews.close()
         self._rollouts.close()
         self._engine.histories.close()
         self._journal.close(self._clock())
+        try:
+            self._trail.close(self._journal.closed_decisions())
+        except _LAKE_FAILS as error:
+            log.error("the audit trail could not be written: %s; the next service writes what the journal has", error)  # noqa: TRY400
 
     def _count(self, decided: Sequence[Decided]) -> None:
         bands: Counter[str] = Counter()

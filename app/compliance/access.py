@@ -18,7 +18,7 @@ import pyarrow as pa
 from app.compliance.masking import Treatment, treated
 from app.compliance.roles import Action, Role
 from app.contracts.table import Classification, TableContract
-from app.errors import AccessRefused, UsageError
+from app.errors import AccessDenied, AccessRefused, UsageError
 
 
 @dataclass(frozen=True)
@@ -160,13 +160,14 @@ def after(before: Grants, decision: AccessDecision) -> Grants:
     return Grants(before.decided + 1, {person: held for person, held in roles.items() if held})
 
 
-_PERSON = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\:$+-]{0,63}")
+_PERSON = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\:$+-]{0,63}|uid [0-9]{1,10}")
 
 
 def check(before: Grants, decision: AccessDecision) -> None:
-    """UsageError if it can be no decision, AccessRefused if it may not be made after these; whether ``by`` may decide is not asked here.
+    """UsageError if it can be no decision, AccessRefused if it may not be made after these, AccessDenied if somebody else must make it.
 
-    Nobody may be locked out: the first gives somebody a role that may give roles, and the last such person keeps it.
+    Nobody may be locked out: the first gives somebody a role that may give roles, and the last such person keeps it. Whether ``by`` may
+    decide at all is not asked here.
     """
     if _PERSON.fullmatch(decision.person) is None:
         raise UsageError(f"{decision.person!r} cannot be a person's name: write the name of the operating system's user, such as alice")
@@ -181,7 +182,7 @@ def check(before: Grants, decision: AccessDecision) -> None:
             able = ", ".join(sorted(holders(Action.MANAGE_ACCESS)))
             raise AccessRefused(f"the first role of a lake must be one that may give roles ({able}), or nobody could give another")
         if not before.is_open and decision.person == decision.by:
-            raise AccessRefused(f"nobody gives himself a role; ask {_others(before, decision.by)}")
+            raise AccessDenied(f"nobody gives himself a role; ask {_others(before, decision.by)}")
         return
     if not held:
         raise AccessRefused(f"{decision.person} is no {decision.role}")

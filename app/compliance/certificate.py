@@ -18,12 +18,13 @@ class FileOutcome:
     uri: str
     sha256: str | None  # None if it could not even be read
     bytes: int
-    status: str  # loaded, already_loaded or rejected
+    status: str  # loaded, already_loaded, rejected, or replayed: then the totals are those of its corrected records
     error: tuple[str, str] | None = None  # code and message of a rejection
     source: Totals = field(default_factory=Totals)  # what the reader counted
     accepted: Totals = field(default_factory=Totals)  # what lies in silver
     quarantined: Totals = field(default_factory=Totals)  # what lies in quarantine
     duplicates: Totals = field(default_factory=Totals)  # what lies in control/duplicates
+    declared: Mapping[str, Any] = field(default_factory=dict)  # what its source said of how it is written, if anything
 
     def differences(self) -> Iterator[str]:
         """A sentence for each total that does not add up."""
@@ -47,7 +48,7 @@ class FileOutcome:
             "quarantined": self.quarantined.records,
             "duplicates": self.duplicates.records,
             "amount_minor": amounts(self.source, self.accepted, self.quarantined, self.duplicates),
-        }
+        } | ({"declared": dict(self.declared)} if self.declared else {})
 
 
 def amounts(source: Totals, accepted: Totals, quarantined: Totals, duplicates: Totals) -> dict[str, dict[str, int]]:

@@ -171,6 +171,12 @@ class Marks:
     twice: int | None = None  # the lowest number that came more than once
     stray: int | None = None  # a number that is not in the file
 
+    def on_bytes(self, count: int) -> Bits:
+        """The set as ``count`` bytes from number 0 on."""
+        whole = np.zeros(count, dtype=np.uint8)
+        whole[self.first_byte : self.first_byte + self.bits.size] = self.bits
+        return whole
+
 
 def marks(record_numbers: npt.NDArray[np.int64], records: int) -> Marks:
     """Mark these 1-based numbers of a file that has ``records`` records."""
@@ -189,12 +195,17 @@ def marks(record_numbers: npt.NDArray[np.int64], records: int) -> Marks:
 
 
 class Coverage:
-    """Which records of a file are accounted for: each one exactly once, or the first that is not."""
+    """Which records of a file are accounted for: each one exactly once, or the first that is not.
 
-    def __init__(self, records: int) -> None:
+    ``only``: the numbers of those that are due, if not all are; the others count as accounted for elsewhere.
+    """
+
+    def __init__(self, records: int, only: npt.NDArray[np.int64] | None = None) -> None:
         self._records = records
         self._seen = np.zeros(records // 8 + 1, dtype=np.uint8)
         self._seen[0] = 1  # there is no record 0
+        if only is not None:
+            self._seen = ~marks(only, records).on_bytes(len(self._seen))
         self._twice: list[int] = []
         self._stray: int | None = None
 

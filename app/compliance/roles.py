@@ -34,6 +34,7 @@ class Action(StrEnum):
     REVIEW = "review"
     PROPOSE = "propose"
     APPROVE = "approve"
+    REJECT = "reject"
     REPLAY = "replay"
     ERASE = "erase"
     RETENTION = "retention"

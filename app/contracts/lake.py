@@ -11,6 +11,7 @@ _CONFIDENTIAL = Classification.CONFIDENTIAL
 _PERSONAL = Classification.PERSONAL
 _SORT_CODE, _ACCOUNT_NUMBER = "[0-9]{6}", "[0-9]{8}"
 _IBAN = "[A-Z]{2}[0-9]{2}[0-9A-Z]{11,30}"
+_SHA256 = "[0-9a-f]{64}"
 _PARTY = f"{_SORT_CODE}-{_ACCOUNT_NUMBER}|{_IBAN}"
 _CURRENCY, _COUNTRY = "[A-Z]{3}", "[A-Z]{2}"
 _CHECK = "valid|not_checked"
@@ -18,7 +19,7 @@ _CHECK = "valid|not_checked"
 
 _SOURCE = (
     Column("source_uri", pa.string(), "where the record's file was", _INTERNAL),
-    Column("source_sha256", pa.string(), "SHA-256 of the file's bytes, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
+    Column("source_sha256", pa.string(), "SHA-256 of the file's bytes, in hexadecimal", _INTERNAL, pattern=_SHA256),
     Column("record_number", pa.int64(), "position in the file; its first record is 1", _INTERNAL, "position", least=1),
     Column("run_id", pa.string(), "the run that wrote the row", _INTERNAL),
     Column("ingested_at", _INSTANT, "when that run began", _INTERNAL),
@@ -103,7 +104,7 @@ QUARANTINE = TableContract(
             _INTERNAL,
             example=("timestamp_no_zone",),
         ),
-        Column("status", pa.string(), "open, until somebody decides", _INTERNAL),
+        Column("status", pa.string(), "what it was when it came: open; what was decided since is in control/corrections", _INTERNAL),
         Column("transaction_id", pa.string(), "as it came, where the record could be read", _CONFIDENTIAL, nullable=True),
         *_READ_AMOUNT,
         *_SOURCE,
@@ -128,6 +129,60 @@ DUPLICATES = TableContract(
     owner=Owner.PAYMENTS,
     retention="payments_of_customers",
 )
+CORRECTIONS = TableContract(
+    "control/corrections",
+    "what was decided about quarantined records, one row a record and decision; their order makes a record's state",
+    (
+        Column("source_sha256", pa.string(), "SHA-256 of the record's file, in hexadecimal", _INTERNAL, pattern=_SHA256),
+        Column("record_number", pa.int64(), "the record's position in the file", _INTERNAL, "position", least=1),
+        Column(
+            "act",
+            pa.string(),
+            "what was done with it; the last three are what a replay found",
+            _INTERNAL,
+            pattern="proposed|approved|closed|rejected|accepted|duplicate|returned",
+        ),
+        Column(
+            "proposal",
+            pa.int64(),
+            "number of the decision that proposed what this one is about",
+            _INTERNAL,
+            "number of a decision",
+            least=1,
+        ),
+        Column(
+            "correction",
+            pa.string(),
+            "of a proposal: the new values by landing column, as JSON; null: leave the record out for good",
+            _PERSONAL,
+            nullable=True,
+        ),
+        Column("rule", pa.string(), "of a proposal: the rule that made it, if one did", _INTERNAL, nullable=True),
+        Column(
+            "reasons",
+            pa.list_(pa.field("element", pa.string())),
+            "of a returned record: every reason code that applies now",
+            _INTERNAL,
+            example=("timestamp_no_zone",),
+        ),
+        *_READ_AMOUNT,
+        Column("who", pa.string(), "who decided", _INTERNAL),
+        Column("why", pa.string(), "why, in words", _CONFIDENTIAL),
+        Column(
+            "sequence",
+            pa.int64(),
+            "number of the decision; those of many records at once share it",
+            _INTERNAL,
+            "number of a decision",
+            least=1,
+        ),
+        Column("decided_at", _INSTANT, "when", _INTERNAL),
+        Column("run_id", pa.string(), "of what a replay found: the replay", _INTERNAL, nullable=True),
+    ),
+    append_only=True,
+    owner=Owner.DATA_OFFICE,
+    retention="payments_of_customers",
+)
 RUNS = TableContract(
     "control/runs",
     "one row a run: its certificate, chained to the one before",
@@ -137,8 +192,8 @@ RUNS = TableContract(
         Column("status", pa.string(), "succeeded or failed", _INTERNAL, example="succeeded"),
         Column("started_at", _INSTANT, "when the run began", _INTERNAL),
         Column("certificate", pa.string(), "the certificate as canonical JSON", _CONFIDENTIAL),
-        Column("previous_hash", pa.string(), "hash of the certificate before; 64 zeros for the first", _INTERNAL, pattern="[0-9a-f]{64}"),
-        Column("hash", pa.string(), "SHA-256 of previous_hash and certificate, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
+        Column("previous_hash", pa.string(), "hash of the certificate before; 64 zeros for the first", _INTERNAL, pattern=_SHA256),
+        Column("hash", pa.string(), "SHA-256 of previous_hash and certificate, in hexadecimal", _INTERNAL, pattern=_SHA256),
     ),
     append_only=True,
     owner=Owner.DATA_OFFICE,
@@ -193,6 +248,36 @@ DATA_QUALITY_DAILY = TableContract(
         ),
     ),
     partition_by=("ingest_date",),
+    owner=Owner.DATA_OFFICE,
+    retention="business_records",
+)
+QUARANTINE_DAILY = TableContract(
+    "gold/quarantine_daily",
+    "what had been quarantined when the day's last load or replay ended, by reason, state and age",
+    (
+        Column("as_of_date", pa.date32(), "the UTC day on which the run began", _INTERNAL),
+        Column(
+            "reason",
+            pa.string(),
+            "reason code; a record with two is in both; null: all records, each once",
+            _INTERNAL,
+            nullable=True,
+            example="timestamp_no_zone",
+        ),
+        Column("state", pa.string(), "open, proposed, approved, corrected or closed", _INTERNAL),
+        Column("age", pa.string(), "how long it had been there: up to a day, a week, 30 days, 90 days, or over 90 days", _INTERNAL),
+        Column("currency", pa.string(), "ISO 4217 code; null where no amount could be read", _INTERNAL, nullable=True, pattern=_CURRENCY),
+        Column("records", pa.int64(), "how many", _INTERNAL, "records", least=1),
+        Column(
+            "amount_minor",
+            pa.int64(),
+            "sum of their signed amounts; null where none could be read",
+            _INTERNAL,
+            "minor units of currency",
+            nullable=True,
+        ),
+    ),
+    partition_by=("as_of_date",),
     owner=Owner.DATA_OFFICE,
     retention="business_records",
 )
@@ -326,7 +411,7 @@ FEEDBACK = TableContract(
         Column("transaction_id", pa.string(), "the transaction", _CONFIDENTIAL),
         Column("is_suspicious", pa.bool_(), "whether it was judged suspicious", _CONFIDENTIAL),
         Column("typology", pa.string(), "of what kind; empty if none was named", _CONFIDENTIAL),
-        Column("source_sha256", pa.string(), "SHA-256 of the file that said so, in hexadecimal", _INTERNAL, pattern="[0-9a-f]{64}"),
+        Column("source_sha256", pa.string(), "SHA-256 of the file that said so, in hexadecimal", _INTERNAL, pattern=_SHA256),
         Column("imported_by", pa.string(), "who imported the file", _INTERNAL),
         Column("sequence", pa.int64(), "number of the run that imported it", _INTERNAL, "number of a run", least=1),
         Column("run_id", pa.string(), "that run", _INTERNAL),
@@ -337,6 +422,35 @@ FEEDBACK = TableContract(
     retention="payments_of_customers",
 )
 
+AUDIT = TableContract(
+    "audit/log",
+    "who did what, when, why and from where; each entry chained by hash to the one before",
+    (
+        Column("sequence", pa.int64(), "1 for the first entry, then one more each", _INTERNAL, "number of an entry", least=1),
+        Column("event_id", pa.string(), "names what happened, however often it is told", _INTERNAL),
+        Column("at", _INSTANT, "when it happened", _INTERNAL),
+        Column("actor", pa.string(), "who: a person's login, a service, a key's name", _CONFIDENTIAL),
+        Column("actor_kind", pa.string(), "what that is", _INTERNAL, pattern="person|service|key"),
+        Column("action", pa.string(), "what was done", _INTERNAL),
+        Column("object", pa.string(), "on what", _CONFIDENTIAL),
+        Column("object_version", pa.string(), "on which version of it", _INTERNAL, nullable=True),
+        Column("reason", pa.string(), "why, in words", _CONFIDENTIAL, nullable=True, example="a customer asked"),
+        Column("origin", pa.string(), "from where: a host, an address, a process", _CONFIDENTIAL),
+        Column("result", pa.string(), "how it ended", _INTERNAL, pattern="succeeded|failed|denied"),
+        Column("details", pa.string(), "more about it, as canonical JSON", _CONFIDENTIAL),
+        Column("classification", pa.string(), "how sensitive the entry is", _INTERNAL),
+        Column("frameworks", pa.list_(pa.string()), "the rules that ask for it", _INTERNAL),
+        Column("retention", pa.string(), "how long it is kept at least, as an ISO 8601 duration", _INTERNAL),
+        Column("key_id", pa.string(), "the key of its signature; null if it has none", _INTERNAL, nullable=True),
+        Column("previous_hash", pa.string(), "hash of the entry before; 64 zeros for the first", _INTERNAL, pattern=_SHA256),
+        Column("hash", pa.string(), "SHA-256 of previous_hash and the entry, in hexadecimal", _INTERNAL, pattern=_SHA256),
+        Column("signature", pa.string(), "of sequence and hash, where the entry is an anchor", _INTERNAL, nullable=True),
+    ),
+    append_only=True,
+    owner=Owner.DATA_OFFICE,
+    retention="audit_records",
+)
+
 TABLES = (
     BRONZE,
     SILVER,
@@ -345,13 +459,19 @@ TABLES = (
     ACCOUNT_DAILY,
     CHANNEL_DAILY,
     DATA_QUALITY_DAILY,
+    QUARANTINE_DAILY,
     SCORES,
     ALERTS,
     DRIFT_DAILY,
     SHADOW_SCORES,
     FEEDBACK,
+    CORRECTIONS,
     RUNS,
+    AUDIT,
 )
 
-NOT_OF_RUNS = (SHADOW_SCORES, RUNS)
-"""Tables that no certificate names: the service writes one between runs, and the other has the certificates."""
+NOT_OF_RUNS = (SHADOW_SCORES, RUNS, AUDIT)
+"""Tables whose versions no certificate names: two are written between runs, too, and one has the certificates."""
+
+BETWEEN_RUNS = (CORRECTIONS,)
+"""Tables that runs write and people too, between runs: a query sees their newest version."""

@@ -177,6 +177,8 @@ REASONS = (
 )
 
 CODES = tuple(reason.code for reason in REASONS)
+OF_UNREADABLE = frozenset(CODES[: CODES.index("transaction_id_missing")])
+"""Why a record cannot be read at all: it has these and no others."""
 _NUMBERS = {reason.code: number for number, reason in enumerate(REASONS, start=1)}
 
 

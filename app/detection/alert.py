@@ -1,10 +1,21 @@
 """What a scenario gives an analyst."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from app.detection.book import Book, Side, instant
 from app.features.payments import Int64s
+from app.lineage.graph import How, Parts
+
+MADE_OF: Final[Mapping[str, Parts]] = {
+    "account": {How.IDENTITY: ("payer", "payee")},
+    "sentence": {How.AGGREGATION: ("amount_minor", "booked_at"), How.TRANSFORMATION: ("currency", "country")},
+    "fired_at": {How.IDENTITY: ("booked_at",)},
+    "fired_by": {How.IDENTITY: ("transaction_id",)},
+    "evidence": {How.AGGREGATION: ("transaction_id",)},
+}
+"""What an alert's values are made of, in columns of silver. That it fires, and when, depends on all of ``book.COLUMNS``."""
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ A model carries VERSION and refuses another. Change what a number means, or the 
 a test holds the definitions to it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from app.errors import UsageError
+from app.lineage.graph import How, Parts
 
 VERSION: Final = 1
 
@@ -63,3 +65,31 @@ def require(trained: int, given: int = VERSION) -> None:
 
 NAMES: Final = tuple(feature.name for feature in FEATURES)
 COUNT: Final = len(FEATURES)
+
+_AMOUNT, _TIME, _ID, _EDGE = ("amount_minor",), ("booked_at",), "transaction_id", ("amount_minor", "currency", "payer", "payee")
+_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("payer_out_sum_24h", "payer_out_sum_30d", "payee_in_sum_7d", "payer_pass_through"), _AMOUNT),
+    **dict.fromkeys(("payer_amount_z", "payee_amount_z"), _AMOUNT),
+    **dict.fromkeys(("payer_since_out", "payer_since_in", "payer_age", "payee_age"), _TIME),
+    **dict.fromkeys(("payer_payees_7d", "new_counterparty"), ("payee",)),
+    **dict.fromkeys(("payee_payers_7d", "payer_payers_7d"), ("payer",)),
+}
+
+
+def _behaviour(name: str) -> Parts:
+    """The past is the parties' payments in the currency, in order, and of an on-us transfer one leg: that takes all of an edge."""
+    values = _VALUES.get(name, ())
+    return {
+        How.AGGREGATION: values,
+        How.GROUP_BY: tuple(column for column in _EDGE if column not in values),
+        How.WINDOW: tuple(column for column in (*_TIME, _ID) if column not in values),
+    }
+
+
+MADE_OF: Final[Mapping[str, Parts]] = {name: _behaviour(name) for name in NAMES} | {
+    "log_amount": {How.TRANSFORMATION: _AMOUNT},
+    # A second leg has the time of the first, which its parties, amount and currency find; of two at one instant, their ids.
+    "hour_sin": {How.TRANSFORMATION: _TIME, How.JOIN: (*_EDGE, _ID)},
+    "hour_cos": {How.TRANSFORMATION: _TIME, How.JOIN: (*_EDGE, _ID)},
+}
+"""What each feature is made of, in columns of silver; ``tests/property/test_lineage.py`` holds it to what the numbers do."""

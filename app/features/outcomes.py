@@ -10,6 +10,7 @@ from app.features.payments import DAY_US, Int64s, Payments
 from app.features.timeline import HORIZON_US, UNASKED
 from app.features.vector import Vectors
 from app.jit import inlined, kernel
+from app.lineage.graph import How, Parts
 
 Labels = npt.NDArray[np.int8]
 
@@ -31,6 +32,13 @@ FEATURES: Final = (
 NAMES: Final = tuple(feature.name for feature in FEATURES)
 COUNT: Final = len(FEATURES)
 
+OF_SILVER: Final[Parts] = {
+    How.GROUP_BY: ("amount_minor", "currency", "payer", "payee"),
+    How.WINDOW: ("booked_at",),
+    How.JOIN: ("transaction_id",),
+}
+"""What each of them is made of, in columns of silver; and of feedback it is OF_FEEDBACK."""
+OF_FEEDBACK: Final[Parts] = {How.AGGREGATION: ("is_suspicious",), How.JOIN: ("transaction_id",)}
 
 OF_PAYER: Final = (0, 1, 4, 5)
 """Which counts are known from the payer's payments alone; the rest is known from the payee's."""

@@ -4,11 +4,12 @@ Two people who decide at once cannot both get a number: one is told, and looks a
 gets in than somebody whose role was taken away.
 """
 
-import logging
 from collections.abc import Callable
+from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
+from app.compliance import audit
 from app.compliance.access import (
     NOBODY,
     AccessDecision,
@@ -20,13 +21,13 @@ from app.compliance.access import (
     check,
     sentence_of,
 )
+from app.compliance.audit import Event, Result, Who
 from app.compliance.roles import Action, Role
 from app.errors import AccessDenied, AccessRefused, LakeDamaged
 from app.lake import layout
 from app.lake.lake import Lake
 from app.lake.storage import Storage
 
-_log = logging.getLogger("leofric.access")
 _STORED = TypeAdapter(AccessDecision)
 
 Denied = Callable[[Storage, Denial], None]
@@ -83,9 +84,10 @@ def require(storage: Storage, person: str, action: Action, about: str, denied: D
     raise AccessDenied(sentence_of(denial, known))
 
 
-def logged(storage: Storage, denial: Denial) -> None:
-    """A denial in the log of the process."""
-    _log.warning("denied: %s, %s, at %s", denial.person, denial.action, storage.root)
+def entry_of(denial: Denial, who: Who, at: datetime) -> Event:
+    """What the audit trail is told of a denial; ``who`` is the person, with where from."""
+    details = {"action": denial.action.value, "roles": [role.value for role in denial.roles]}
+    return Event(at, who, audit.Action.NOT_ALLOWED, denial.about, Result.DENIED, details=details)
 
 
 def clearance(lake: Lake, person: str) -> Clearance:

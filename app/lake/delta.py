@@ -8,7 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, PostCommitHookProperties, Schema
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from app.contracts.table import Classification, TableContract
@@ -32,8 +32,8 @@ class StagedFile:
     statistics: str  # Delta's statistics, as JSON
     created_ms: int
 
-    def action(self) -> AddAction:
-        return AddAction(self.path, self.size, self.partition, self.created_ms, True, self.statistics)
+    def action(self, *, data: bool = True) -> AddAction:
+        return AddAction(self.path, self.size, self.partition, self.created_ms, data, self.statistics)
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,33 @@ def commit(
     table.update_incremental()
 
 
-def _remove_actions(table: DeltaTable, paths: Iterable[str], now: datetime) -> list[RemoveAction]:
+def commit_next(
+    table: DeltaTable, contract: TableContract, change: Change, now: datetime, transaction: Transaction | None = None, *, data: bool = True
+) -> bool:
+    """Make a change the very next version of the table as it is known; False if somebody else has made that version meanwhile.
+
+    Delta lets two writers that only add both win, one after the other. Who adds what follows from what was there must not be the second.
+    Without ``data`` the same rows lie in other files from then on, which an append-only table allows.
+    """
+    removed = _remove_actions(table, change.remove, now, data=data)
+    transactions = [] if transaction is None else [transaction]
+    try:
+        table.create_write_transaction(
+            [*(file.action(data=data) for file in change.add), *removed],
+            mode="append",
+            schema=contract.schema,
+            partition_by=list(contract.partition_by),
+            commit_properties=CommitProperties(app_transactions=transactions, max_commit_retries=0),
+            post_commithook_properties=_HOOKS,
+        )
+    except CommitFailedError:
+        return False
+    finally:
+        table.update_incremental()
+    return True
+
+
+def _remove_actions(table: DeltaTable, paths: Iterable[str], now: datetime, *, data: bool = True) -> list[RemoveAction]:
     wanted = set(paths)
     if not wanted:
         return []
@@ -207,7 +233,7 @@ def _remove_actions(table: DeltaTable, paths: Iterable[str], now: datetime) -> l
     return [
         RemoveAction(
             row["path"],
-            data_change=True,
+            data_change=data,
             deletion_timestamp=_ms(now),
             size=row["size_bytes"],
             partition_values={key: None if value is None else str(value) for key, value in (row.get("partition") or {}).items()},
@@ -235,7 +261,10 @@ def _options(storage: Storage) -> dict[str, str]:
 
 
 def compact_if_scattered(table: DeltaTable, most_files: int, partition: tuple[str, str] | None = None) -> None:
-    """Rewrite a table, or one partition of it, of many small files as few, without changing a row."""
+    """Rewrite a table, or one partition of it, of many small files as few, without changing a row.
+
+    One writer at a time: of two that do this at once, delta-rs 1.6 lets both win, and every row is there twice.
+    """
     filters = None if partition is None else [(partition[0], "=", partition[1])]
     if len(table.file_uris(file_pruning_predicate=filters)) >= most_files:
         table.optimize.compact(filters)

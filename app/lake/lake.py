@@ -58,6 +58,11 @@ def create(storage: Storage, fresh_key: bytes) -> Lake:
     return open_lake(storage)
 
 
+def has(lake: Lake, contract: TableContract) -> bool:
+    """Whether the lake was ever given this table: one that an older version of Leofric made gets new ones with its next run."""
+    return contract.path in (_identity(lake.storage) or {}).get("tables", ())
+
+
 def open_lake(storage: Storage) -> Lake:
     """Open a lake that is there."""
     identity = _identity(storage)

@@ -11,6 +11,8 @@ DECISIONS = f"{OWN}/champions"
 ROLLOUTS = f"{OWN}/rollouts"
 API_KEYS = f"{OWN}/api_keys"
 ACCESS = f"{OWN}/access"
+LINEAGE = f"{OWN}/openlineage"
+AUDIT_HEADS = f"{OWN}/audit_heads"
 KEPT_FILES = "bronze/files"
 
 
@@ -52,3 +54,13 @@ def api_key(name: str) -> str:
 def access_decision(number: int) -> str:
     """A role that was given to somebody, or taken away."""
     return f"{ACCESS}/{number:08d}.json"
+
+
+def lineage_mark(receiver: str) -> str:
+    """Up to where a receiver of lineage events has been told."""
+    return f"{LINEAGE}/{receiver}.json"
+
+
+def audit_head(sequence: int) -> str:
+    """Where the audit trail ended, noted beside it."""
+    return f"{AUDIT_HEADS}/{sequence:012d}.json"

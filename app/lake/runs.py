@@ -16,3 +16,9 @@ def runs(lake: Lake) -> list[dict[str, Any]]:
 def loaded_files(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     """The hashes of all files that these runs have loaded."""
     return frozenset(file["sha256"] for row in rows for file in json.loads(row["certificate"])["files"] if file["status"] == "loaded")
+
+
+def files_loaded(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By hash, what the certificates of these runs say of each file that was loaded."""
+    files = (file for row in rows for file in json.loads(row["certificate"])["files"])
+    return {file["sha256"]: file for file in files if file["status"] == "loaded"}

@@ -6,6 +6,7 @@ in RULES and its call in ``validate``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from app.contracts.amount_form import AmountForm
 from app.contracts.lake import TYPED_SCHEMA
 from app.contracts.landing import NAMES
 from app.contracts.reasons import CODES, REASONS, Codes, Severity, fault_numbers, number_of
+from app.lineage.graph import How, Parts
 from app.reference.modulus import WeightTable
 from app.reference.zones import zone_of
 from app.validation import (
@@ -56,6 +58,24 @@ RULES = (
     "reference_characters",
     "reference_length",
 )
+_OWN, _OTHER = ("sort_code", "account_number"), ("counterparty_sort_code", "counterparty_account", "counterparty_iban")
+_PARTIES: Final[Parts] = {How.TRANSFORMATION: (*_OWN, *_OTHER), How.CONDITIONAL: ("amount",)}
+MADE_OF: Final[Mapping[str, Parts]] = {
+    "booked_at": {How.TRANSFORMATION: ("timestamp",)},
+    "booking_date": {How.TRANSFORMATION: ("timestamp",)},
+    "sort_code": {How.TRANSFORMATION: ("sort_code",)},
+    "counterparty_sort_code": {How.TRANSFORMATION: ("counterparty_sort_code",)},
+    "counterparty_iban": {How.TRANSFORMATION: ("counterparty_iban",)},
+    "amount_minor": {How.TRANSFORMATION: ("amount", "currency")},
+    "payer": _PARTIES,
+    "payee": _PARTIES,
+    "account_check": {How.TRANSFORMATION: _OWN},
+    "counterparty_check": {How.TRANSFORMATION: _OTHER},
+}
+"""What each column that validation makes is made of, in landing columns; one that is not named is the landing column of its name.
+
+``tests/property/test_lineage.py`` changes each landing column and holds what changes to this.
+"""
 _REJECTS = np.array([False, *(reason.severity is Severity.REJECT for reason in REASONS)])
 _REASON_TYPE = pa.list_(pa.field("element", pa.string()))
 

@@ -17,6 +17,8 @@ from tests.support import s3
 from tests.support.champion import put_into_use
 from tests.support.lake import content, load, rows
 from tests.support.landing import csv_bytes, record, records, write_csv, write_parquet
+from tests.support.review import correct, items_of, replayed
+from tests.support.review import said as told
 
 SMALL_UNITS = {"LEOFRIC_UNIT_BYTES": "3000"}
 
@@ -68,6 +70,21 @@ def test_a_run_ends_with_scoring_when_a_model_is_in_use(landing: Path, tmp_path:
     assert (again.returncode, again.stdout) == (0, "Every accepted payment has a score.\n")
     assert leofric("certificate", "verify", "--lake", tmp_path / "lake").returncode == 0
     assert "(scoring) succeeded" in leofric("certificate", "--lake", tmp_path / "lake").stdout
+
+
+def test_a_replay_on_ray_gives_what_a_replay_in_one_process_gives(landing: Path, tmp_path: Path) -> None:
+    for lake in (tmp_path / "ray", tmp_path / "here"):
+        load(landing, lake)
+        correct(lake, {items_of(lake)[501]: {"currency": "GBP"}})
+    ran = leofric("quarantine", "replay", "--lake", tmp_path / "ray", "--json")
+    assert ran.returncode == 0, ran.stderr
+    here = replayed(tmp_path / "here")
+    document = json.loads(ran.stdout)
+    assert (document["kind"], document["totals"], document["files"]) == ("replay", here["totals"], here["files"])
+    assert told(tmp_path / "ray") == told(tmp_path / "here")
+    assert leofric("certificate", "verify", "--lake", tmp_path / "ray").returncode == 0
+    again = leofric("quarantine", "replay", "--lake", tmp_path / "ray")
+    assert (again.returncode, "no correction is approved" in again.stderr) == (1, True)
 
 
 def test_a_rejected_file_is_said_on_every_way_out(tmp_path: Path) -> None:

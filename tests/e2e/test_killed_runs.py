@@ -4,21 +4,28 @@ import random
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.contracts.lake import TABLES
+from app.compliance.audit_check import verify as audit_verify
+from app.compliance.corrections import Item
+from app.contracts.lake import QUARANTINE, TABLES
+from app.errors import ReviewRefused
 from app.lake import layout, runs
+from app.lake.audit import known_heads, open_log
+from app.settings import AuditSettings
 from pipelines import publish, verify
 from pipelines.executor import InProcess
 from pipelines.progress import Silent
 from pipelines.score import score
 from tests.support.champion import put_into_use
-from tests.support.killed_run import SCORE, SETTINGS
-from tests.support.lake import NOW, content, files_in, load, opened
+from tests.support.killed_run import REPLAY, SCORE, SETTINGS
+from tests.support.lake import NOW, content, files_in, load, opened, rows
 from tests.support.landing import ndjson_bytes, record, records, write_csv, write_parquet
+from tests.support.review import correct, replayed
 
 STAGES = ("open", "ingest", "bronze", "duplicates", "silver", "gold", "reconcile", "publish")
 RANDOM_MOMENTS = 30
@@ -53,7 +60,16 @@ def is_whole_after_another_run(landing: Path, lake: Path, unbroken: Path) -> Non
     load(landing / "day", lake, SETTINGS)
     assert content(lake) == content(unbroken)
     assert [v for v in verify.verify(opened(lake)) if v.faults] == []
+    each_run_is_in_the_audit_trail_once(lake)
     nothing_is_left_over(lake)
+
+
+def each_run_is_in_the_audit_trail_once(lake: Path) -> None:
+    log = open_log(opened(lake), AuditSettings())
+    assert audit_verify(log.entries(), {}, known_heads(opened(lake))).fault is None
+    told = Counter(entry.event_id for entry in log.entries() if entry.result == "succeeded")
+    assert set(told.values()) == {1}
+    assert {f"run:{row['run_id']}" for row in runs.runs(opened(lake))} == {name for name in told if name.count(":") == 1}
 
 
 def nothing_is_left_over(lake: Path) -> None:
@@ -66,7 +82,8 @@ def nothing_is_left_over(lake: Path) -> None:
     last = runs.runs(opened(lake))[-1]
     named = {f"keys/{segment['name']}" for segment in publish.certificate_of(opened(lake), last["run_id"])["keys"]}
     registry = {name for name in files_in(lake / layout.OWN) if name.startswith(("models/", "champions/"))}
-    assert files_in(lake / layout.OWN) == {*named, *registry, "lake.json", "lock"}
+    heads = {name for name in files_in(lake / layout.OWN) if name.startswith("audit_heads/")}
+    assert files_in(lake / layout.OWN) == {*named, *registry, *heads, "lake.json", "lock"}
     assert files_in(lake / layout.KEPT_FILES) == runs.loaded_files(runs.runs(opened(lake)))
 
 
@@ -146,3 +163,55 @@ def test_scoring_that_is_killed_at_random_writes_is_made_good_by_the_next(to_sco
         shutil.copytree(to_score, tmp_path / str(moment))
         assert killed(Path(SCORE), tmp_path / str(moment), f"write:{moment}").returncode == -9, moment
         is_whole_after_scoring_again(tmp_path / str(moment), all_scored)
+
+
+@pytest.fixture(scope="module")
+def to_replay(landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with corrections approved: of ten records eight will do, and two will not."""
+    lake = tmp_path_factory.mktemp("to_replay") / "lake"
+    load(landing / "first", lake, SETTINGS)
+    load(landing / "day", lake, SETTINGS)
+    wrong = [row for row in rows(lake, QUARANTINE) if row["reasons"] == ["currency_not_money"]]
+    values = {Item(row["source_sha256"], row["record_number"]): {"currency": "GBP" if n > 1 else "XYZ"} for n, row in enumerate(wrong)}
+    correct(lake, values)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def all_replayed(to_replay: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lake = tmp_path_factory.mktemp("all_replayed") / "lake"
+    shutil.copytree(to_replay, lake)
+    totals = replayed(lake, SETTINGS)["totals"]
+    assert (totals["records"], totals["accepted"], totals["quarantined"]) == (10, 8, 2)
+    return lake
+
+
+def is_whole_after_replaying_again(lake: Path, all_replayed: Path) -> None:
+    """The next replay undoes the dead one and does its work; or finishes it, and then there is nothing left to do."""
+    try:
+        replayed(lake, SETTINGS)
+    except ReviewRefused as refused:
+        assert "no correction is approved" in str(refused)
+    assert content(lake) == content(all_replayed)
+    assert [v for v in verify.verify(opened(lake)) if v.faults] == []
+    nothing_is_left_over(lake)
+
+
+@pytest.mark.parametrize("stage", ["open", "corrections", "bronze", "duplicates", "silver", "gold", "reconcile", "publish"])
+def test_a_replay_that_is_killed_after_a_stage_is_made_good_by_the_next(
+    to_replay: Path, all_replayed: Path, tmp_path: Path, stage: str
+) -> None:
+    shutil.copytree(to_replay, tmp_path / "lake")
+    ended = killed(Path(REPLAY), tmp_path / "lake", f"end:{stage}")
+    assert ended.returncode == -9, ended.stderr
+    is_whole_after_replaying_again(tmp_path / "lake", all_replayed)
+
+
+def test_a_replay_that_is_killed_at_random_writes_is_made_good_by_the_next(to_replay: Path, all_replayed: Path, tmp_path: Path) -> None:
+    shutil.copytree(to_replay, tmp_path / "counted")
+    ended = killed(Path(REPLAY), tmp_path / "counted", "never")
+    assert ended.returncode == 0, ended.stderr
+    for moment in random.Random(2026).sample(range(1, 2 * int(ended.stdout) + 1), RANDOM_MOMENTS // 2):
+        shutil.copytree(to_replay, tmp_path / str(moment))
+        assert killed(Path(REPLAY), tmp_path / str(moment), f"write:{moment}").returncode == -9, moment
+        is_whole_after_replaying_again(tmp_path / str(moment), all_replayed)

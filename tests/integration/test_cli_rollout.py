@@ -19,6 +19,7 @@ from app.lake.storage import Storage
 from models.champions import Champions, in_use
 from pipelines import models
 from pipelines.cli import app
+from serve.audit import Trail
 from serve.metrics import Metrics
 from serve.rollout import Rollouts
 from serve.settings import ServeSettings, settings_of
@@ -193,7 +194,7 @@ def test_a_lake_that_cannot_be_read_leaves_the_trial_as_it_is(lake: Path, monkey
 
 
 def follower(lake: Path, settings: ServeSettings) -> Rollouts:
-    return Rollouts(opened(lake), settings, lambda: NOW, Metrics())
+    return Rollouts(opened(lake), settings, lambda: NOW, Metrics(), Trail(opened(lake), 60, lambda: NOW, Metrics()))
 
 
 def champions_of(lake: Path) -> Champions:

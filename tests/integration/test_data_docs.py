@@ -16,6 +16,7 @@ from app.contracts.lake import SILVER, TABLES
 from app.contracts.table import Classification
 from pipelines.cli import app
 from pipelines.data_docs import pages, sample
+from pipelines.lineage import made_from
 from tests.support.lake import NOW, load, opened, rows
 from tests.support.landing import record, records, write_csv
 
@@ -137,7 +138,7 @@ def test_pages_are_written_by_the_command_and_again_over_old_ones(lake: Path, tm
         assert ran.exit_code == 0, ran.output
         assert f"begin with {tmp_path / 'docs' / 'index.html'}" in ran.stdout
     written = {path.name: path.read_text() for path in (tmp_path / "docs").iterdir()}
-    assert written == pages(opened(lake), 3)
+    assert written == pages(opened(lake), 3, made_from())
     assert landing.TABLE.meaning.replace("'", "&#39;") in written["landing.html"]
 
 

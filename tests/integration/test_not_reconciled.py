@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.contracts.lake import RUNS, TABLES
+from app.contracts.lake import AUDIT, RUNS, TABLES
 from pipelines import cli, verify
 from tests.support.lake import content, load, opened, rows
 from tests.support.landing import record, records, write_csv
@@ -35,8 +35,10 @@ def test_it_publishes_nothing_but_a_certificate_that_says_failed(landing: Path, 
     assert (certificate["status"], certificate["reconciled"]) == ("failed", False)
     assert said in certificate["error"]
     assert [file["error"]["code"] for file in certificate["files"]] == ["not_reconciled"]
-    assert [len(rows(lake, contract)) for contract in TABLES if contract is not RUNS] == [0] * (len(TABLES) - 1)
-    assert [path for path in lake.rglob("part-*.parquet") if "control/runs" not in str(path)] == []
+    assert [len(rows(lake, contract)) for contract in TABLES if contract not in (RUNS, AUDIT)] == [0] * (len(TABLES) - 2)
+    assert [(row["action"], row["result"]) for row in rows(lake, AUDIT)] == [("run", "failed")]
+    told = (lake / RUNS.path, lake / AUDIT.path)
+    assert [path for path in lake.rglob("part-*.parquet") if path.parent not in told] == []
     assert not any(verdict.faults for verdict in verify.verify(opened(lake)))
 
 

@@ -79,7 +79,7 @@ def test_a_filter_on_a_column_that_is_not_selected_is_of_masked_values(lake: Lak
     sql = "select amount_minor from silver_transactions where account_number = '{}' and booking_date >= '2026-03-01' and channel = 'FPS'"
     expected = sorted(row["amount_minor"] for row in asked(lake, sql.format("10000007")).to_pylist())
     assert by(lake, Role.ANALYST, sql.format("10000007")) == []
-    assert sorted(row["amount_minor"] for row in by(lake, Role.ANALYST, sql.format(token_of(lake, "10000007")))) == expected
+    assert sorted(int(str(row["amount_minor"])) for row in by(lake, Role.ANALYST, sql.format(token_of(lake, "10000007")))) == expected
 
 
 def test_joins_by_tokens_across_tables_find_what_joins_by_values_find(lake: Lake) -> None:

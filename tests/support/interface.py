@@ -43,7 +43,13 @@ def served(lake: Path, **settings: object) -> Iterator[FastAPI]:
 
 
 def ask(
-    api: FastAPI, path: str, body: bytes | Sequence[bytes] = b"", headers: Mapping[str, str] = JSON, method: str = "POST", cut: bool = False
+    api: FastAPI,
+    path: str,
+    body: bytes | Sequence[bytes] = b"",
+    headers: Mapping[str, str] = JSON,
+    method: str = "POST",
+    cut: bool = False,
+    query: str = "",
 ) -> Answer:
     """One request, whose body comes in one part or several; ``cut``: the client goes away before the last.
 
@@ -61,7 +67,7 @@ def ask(
 
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http", "path": path,
-        "raw_path": path.encode(), "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+        "raw_path": path.encode(), "query_string": query.encode(), "root_path": "", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
         "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
     }  # fmt: skip
     asyncio.run(asyncio.wait_for(api(scope, receive, send), _LONGEST_SECONDS))

@@ -1,6 +1,7 @@
 """Runs on lakes for tests, and what a lake says, in a form that can be compared."""
 
 import tempfile
+from collections.abc import Collection
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from app.compliance.access import EVERYTHING, Clearance
-from app.contracts.lake import BRONZE, DUPLICATES, QUARANTINE, RUNS, SILVER, TABLES
+from app.contracts.lake import AUDIT, BRONZE, DUPLICATES, QUARANTINE, RUNS, SILVER, TABLES
 from app.lake.lake import Lake, open_lake
 from app.lake.reference import Loaded
 from app.lake.storage import Storage
@@ -62,18 +63,18 @@ def rows(lake: Path | str, contract: Any) -> list[dict[str, Any]]:
     return list(opened(lake).table(contract).to_pyarrow_table().to_pylist())
 
 
-def content(lake: Path | str) -> dict[str, list[str]]:
-    """What every table but control/runs holds, without what differs from run to run (ids of runs), in one order."""
-    return content_of(Storage(str(lake)))
+def content(lake: Path | str, without: Collection[str] = ()) -> dict[str, list[str]]:
+    """What every table but control/runs and audit/log holds, in one order, without what differs from run to run, and some columns."""
+    return content_of(Storage(str(lake)), without)
 
 
-def content_of(storage: Storage) -> dict[str, list[str]]:
+def content_of(storage: Storage, without: Collection[str] = ()) -> dict[str, list[str]]:
     """The same of a lake in any storage."""
     result = {}
     for contract in TABLES:
-        if contract is not RUNS:
+        if contract not in (RUNS, AUDIT):
             table: pa.Table = open_lake(storage).table(contract).to_pyarrow_table()
-            kept = [name for name in table.schema.names if name not in OF_RUNS]
+            kept = [name for name in table.schema.names if name not in OF_RUNS and name not in without]
             # How timely records are depends on when the run began.
             held = [row for row in table.select(kept).to_pylist() if row.get("dimension") != "timeliness"]
             result[contract.path] = sorted(repr(row) for row in held)

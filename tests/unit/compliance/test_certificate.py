@@ -1,9 +1,13 @@
 from app.compliance.certificate import GENESIS, FileOutcome, canonical, chain_hash, totals_document
 from app.compliance.control_totals import Totals
 
+NOTHING = Totals()
 
-def outcome(**sides: Totals) -> FileOutcome:
-    return FileOutcome("file:///a.csv", "ab", 10, "loaded", None, **sides)
+
+def outcome(
+    source: Totals = NOTHING, accepted: Totals = NOTHING, quarantined: Totals = NOTHING, duplicates: Totals = NOTHING
+) -> FileOutcome:
+    return FileOutcome("file:///a.csv", "ab", 10, "loaded", None, source, accepted, quarantined, duplicates)
 
 
 def test_a_file_adds_up_when_records_and_every_currency_do() -> None:

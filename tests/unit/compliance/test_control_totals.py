@@ -110,3 +110,15 @@ def test_a_record_counted_many_times_is_not_taken_for_one_that_was_counted_once(
     coverage = Coverage(1)
     coverage.add(marks(np.full(257, 1, dtype=np.int64), 1))
     assert coverage.fault() == "record 1 is in the tables more than once"
+
+
+@given(st.sets(st.integers(1, 40), min_size=1), st.sets(st.integers(1, 40)))
+def test_where_only_some_records_are_due_those_are_counted_once_and_others_not_at_all(due: set[int], there: set[int]) -> None:
+    coverage = Coverage(40, np.array(sorted(due), dtype=np.int64))
+    coverage.add(marks(np.array(sorted(there), dtype=np.int64), 40))
+    fault = coverage.fault()
+    assert (fault is None) == (due == there)
+    if fault is not None:
+        first = min(due ^ there)
+        assert f"record {first} is" in fault
+        assert ("more than once" in fault) == (first in there)

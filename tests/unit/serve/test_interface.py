@@ -126,7 +126,7 @@ def test_a_service_that_is_being_replaced_is_not_ready() -> None:
 def test_what_is_answered_before_fastapi_is_described_by_it() -> None:
     api = api_before(Waiting())
     got = asyncio.run(ask(api, "/openapi.json", "GET"))
-    assert set(got.document["paths"]) == {SCORE, "/v1/transactions/validate"}
+    assert {SCORE, "/v1/transactions/validate"} < set(got.document["paths"])
     assert set(got.document["paths"][SCORE]) == {"post"}
     assert {"200", "408", "422", "503"} <= set(got.document["paths"][SCORE]["post"]["responses"])
     assert asyncio.run(ask(api, SCORE, "GET")).status == 405
