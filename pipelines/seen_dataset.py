@@ -5,6 +5,7 @@ is masked, and holds the filter against masked values: no comparison, no join an
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -39,7 +40,7 @@ class SeenDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
         columns: Sequence[str] | None = None,
         filter: pc.Expression | None = None,  # noqa: A002 (Arrow's name for it, by which DuckDB gives it)
         **options: Any,
-    ) -> ds.Scanner:
+    ) -> "_Scan":
         """A scanner of masked rows, once. ``options`` are Arrow's, about batches and threads."""
         names = self._schema.names if columns is None else list(columns)
         if filter is not None:
@@ -47,8 +48,8 @@ class SeenDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
             text = str(filter)
             names = [*names, *(name for name in self._schema.names if name not in names and name in text)]
         read = self._raw.scanner(columns=names, filter=filter if self._is_about_clear_columns(filter) else None, **options)
-        schema = pa.schema([self._schema.field(name) for name in names])
-        return ds.Scanner.from_batches(self._masked(read, schema), schema=schema, columns=columns, filter=filter)
+        wanted = self._schema.names if columns is None else list(columns)
+        return _Scan(read, pa.schema([self._schema.field(name) for name in wanted]), filter, self._contract, self._clearance)
 
     def _is_about_clear_columns(self, condition: pc.Expression | None) -> bool:
         """Whether a filter means the same before masking; then whole files need not be read."""
@@ -60,10 +61,31 @@ class SeenDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
             return False
         return True
 
-    def _masked(self, read: ds.Scanner, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        for batch in read.to_batches():
-            seen = self._clearance.of(pa.Table.from_batches([batch]), self._contract)
-            yield from seen.cast(schema).to_batches()
+
+@dataclass(frozen=True)
+class _Scan:
+    """What DuckDB uses of a scanner: a reader of its batches.
+
+    No Arrow scanner, since that would call Python on Arrow's threads, ahead of what is asked for: after a limit they are still at it, and
+    an interpreter that ends meanwhile is aborted. This one works on the thread that asks.
+    """
+
+    read: ds.Scanner
+    schema: pa.Schema
+    condition: pc.Expression | None
+    contract: TableContract
+    clearance: Clearance
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        """A reader of masked batches, once."""
+        return pa.RecordBatchReader.from_batches(self.schema, self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self.read.to_batches():
+            seen = self.clearance.of(pa.Table.from_batches([batch]), self.contract)
+            if self.condition is not None:
+                seen = seen.filter(self.condition)
+            yield from seen.select(self.schema.names).cast(self.schema).to_batches()
 
 
 def seen(raw: ds.Dataset, contract: TableContract, clearance: Clearance) -> ds.Dataset:
