@@ -238,7 +238,7 @@ def sentence_of(denial: Denial, grants: Grants) -> str:
     """The denial for who was denied: the role that is missing, and who can give it."""
     have = ", ".join(denial.roles) if denial.roles else "no role"
     need = " or ".join(sorted(holders(denial.action)))
-    givers = ", ".join(grants.who_may(Action.MANAGE_ACCESS)) or "nobody"
+    givers = ", ".join(one for one in grants.who_may(Action.MANAGE_ACCESS) if one != denial.person) or "nobody else yet"
     return f"{denial.person} ({have}) may not {denial.action}: that needs the role {need}; {givers} can grant it"
 
 

@@ -10,11 +10,13 @@ from app.compliance.access import (
     NOBODY,
     AccessDecision,
     Change,
+    Denial,
     Grants,
     after,
     allowed,
     check,
     holders,
+    sentence_of,
     visible,
 )
 from app.compliance.masking import Treatment
@@ -199,3 +201,9 @@ def test_names_of_users_are_names(person: str) -> None:
 
 def test_one_of_two_who_may_give_roles_can_be_revoked() -> None:
     check(held(boss="approver", eve="approver"), decision(Change.REVOKE, "boss", Role.APPROVER))
+
+
+def test_a_denial_names_who_else_can_grant_the_role() -> None:
+    mine = Denial("boss", (Role.APPROVER,), Action.RUN, "run")
+    for grants, givers in ((held(boss="approver"), "nobody else yet"), (held(boss="approver", eve="approver"), "eve")):
+        assert sentence_of(mine, grants) == f"boss (approver) may not run: that needs the role engineer or service; {givers} can grant it"
