@@ -48,6 +48,13 @@ def denied(storage: Storage, denial: Denial) -> None:
         log.append([entry_of(denial, who(), now())])
 
 
+@contextmanager
+def viewed(lake: Lake, about: str) -> Iterator[list[dict[str, str]]]:
+    """Show data of a person so that it is written down who looked; gives who had before: who, when and in what way."""
+    with opened(lake) as log, acting(log, who(), now, Action.VIEW, about):
+        yield [{"who": one.actor, "at": one.at.isoformat(), "what": one.action, "result": one.result} for one in log.about(about)]
+
+
 def said_by() -> dict[str, str]:
     """Who publishes a run, and when: kept in its note, so that the entry is the same whoever carries it out."""
     actor = who()

@@ -150,11 +150,15 @@ def show_alert(
     storage_option: StorageOption = None,
 ) -> None:
     """Show an alert, and the payments that made it fire."""
+    from app.compliance.audit import Action
     from pipelines import report
     from pipelines.alerts import shown
+    from pipelines.audit import audited
 
     opened = lake_at(lake, storage_option)
-    found = shown(opened, alert, clearance_of(opened))
+    with audited(opened, Action.VIEW, f"alert {alert}") as act:
+        found = shown(opened, alert, clearance_of(opened))
+        act.object = f"alert {found['alert_id']}"
     if as_json:
         print_json(found)
     else:

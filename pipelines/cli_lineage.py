@@ -136,7 +136,11 @@ def trace(
     as_json: JsonOption = False,
     storage_option: StorageOption = None,
 ) -> None:
-    """Show one payment's way: source, record, checks, silver or quarantine, features, scores, alerts, gold figures, decisions."""
+    """Show one payment's way: source, record, checks, silver or quarantine, features, scores, alerts, gold figures, decisions.
+
+    Who looks at it is written to the audit trail, and shown to those who look later.
+    """
+    from pipelines.audit import viewed
     from pipelines.seen_records import way_seen
     from pipelines.trace import summary
     from pipelines.trace import trace as follow
@@ -145,7 +149,8 @@ def trace(
     if journal is None and storage.is_local and storage.local_path("journal").is_dir():
         journal = storage.local_path("journal")
     opened = lake_at(lake, storage_option)
-    found = way_seen(follow(opened, transaction, journal), clearance_of(opened))
+    with viewed(opened, f"transaction {transaction}") as before:
+        found = way_seen(follow(opened, transaction, journal), clearance_of(opened)) | {"looked_at": before}
     if as_json:
         print_json(found)
     else:

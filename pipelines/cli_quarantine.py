@@ -83,12 +83,16 @@ def show(
     storage_option: StorageOption = None,
 ) -> None:
     """Show a record as it came, why it was not accepted, which rules would mend it, and what was decided so far."""
+    from app.compliance.audit import Action
     from app.review import desk
     from pipelines import report
+    from pipelines.audit import audited
     from pipelines.seen_records import record_seen
 
     opened = lake_at(lake, storage_option)
-    found = record_seen(desk.shown(opened, item, datetime.now(UTC)), clearance_of(opened))
+    with audited(opened, Action.VIEW, f"record {item}") as act:
+        found = record_seen(desk.shown(opened, item, datetime.now(UTC)), clearance_of(opened))
+        act.object = f"record {found['item']}"
     if as_json:
         print_json(found)
     else:

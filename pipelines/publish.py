@@ -125,7 +125,7 @@ def _store(lake: Lake, publication: Publication, tables: Mapping[str, Any], trai
     rows = pa.Table.from_pylist([row], RUNS.schema)
     staged = delta.stage(lake.storage, RUNS, f"part-{publication.run_id}", rows, {}, publication.started_at)
     delta.commit(runs, RUNS, Change((staged,)), publication.sequence, publication.run_id, publication.started_at)
-    delta.compact_if_scattered(runs, _MOST_RUN_FILES)
+    delta.compact_if_scattered(lake.storage, runs, RUNS, _MOST_RUN_FILES, publication.started_at)
     return document
 
 

@@ -184,7 +184,7 @@ def _answers(journal: Path, transaction_id: str) -> Iterator[Row]:
 
 
 def summary(document: Mapping[str, Any]) -> Iterator[str]:
-    """The way in lines for people; every value in it may be a person's. What a terminal would obey is spelt out."""
+    """The way in lines for people, with who ``looked_at`` it; every value may be a person's. What a terminal would obey is spelt out."""
     for line in _lines(document):
         text = line.removeprefix("\n")
         yield line[: len(line) - len(text)] + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -235,6 +235,8 @@ def _reckoned(document: Mapping[str, Any]) -> Iterator[str]:
         judged = "suspicious" if one["is_suspicious"] else "not suspicious"
         when = f"{one['imported_at']:%Y-%m-%d %H:%M} UTC (run {one['run_id']})"
         yield f"\njudged {judged} {one['typology']} by {one['imported_by']} at {when}"
+    for view in document.get("looked_at", ()):
+        yield f"\nlooked at by {view['who']} at {view['at']}" + ("" if view["result"] == "succeeded" else f" ({view['result']})")
     for answer in document["answers"]:
         yield f"\nthe service answered: {json.dumps(answer, ensure_ascii=False)}"
 

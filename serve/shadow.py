@@ -99,7 +99,7 @@ class Outbox:
         staged = tuple(self._staged([row for row in rows if row.rollout == number], number, now) for number in numbers)
         delta.commit(table, SHADOW_SCORES, Change(staged), self._sequence, self._writer, now, self._writer)
         for number in numbers:
-            self._tidy(number)
+            self._tidy(number, now)
 
     def _staged(self, rows: Sequence[Row], rollout: int, now: datetime) -> StagedFile:
         columns = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
@@ -108,8 +108,9 @@ class Outbox:
         name = f"part-{self._writer}-{self._sequence:08d}"
         return delta.stage(self._lake.storage, SHADOW_SCORES, name, data, {"rollout": str(rollout)}, now)
 
-    def _tidy(self, rollout: int) -> None:
+    def _tidy(self, rollout: int, now: datetime) -> None:
+        storage, table = self._lake.storage, self._lake.table(SHADOW_SCORES)
         try:
-            delta.compact_if_scattered(self._lake.table(SHADOW_SCORES), _MOST_FILES, ("rollout", str(rollout)))
-        except Exception as error:  # another replica did it at the same time: the rows are in the table either way
+            delta.compact_if_scattered(storage, table, SHADOW_SCORES, _MOST_FILES, now, {"rollout": str(rollout)})
+        except Exception as error:  # the rows are in the table either way
             log.info("gold/shadow_scores was not tidied: %s", error)

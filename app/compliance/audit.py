@@ -55,6 +55,7 @@ class Action(StrEnum):
     KEY_CREATE = "key.create"
     KEY_REVOKE = "key.revoke"
     EXPORT = "export"
+    VIEW = "view"
     DENIED = "requests.denied"
     NOT_ALLOWED = "access.denied"
     GRANT = "access.grant"
@@ -97,6 +98,7 @@ TERMS: Final[Mapping[Action, Terms]] = {
     Action.KEY_CREATE: Terms("a key to the service was made", (_PCI, _GDPR), _INTERNAL, _TWO),
     Action.KEY_REVOKE: Terms("a key to the service was revoked", (_PCI, _GDPR), _INTERNAL, _TWO),
     Action.EXPORT: Terms("data left the lake", (_GDPR, _PCI), _CONFIDENTIAL, _SIX),
+    Action.VIEW: Terms("a person's data was looked at", (_GDPR, _SYSC), _CONFIDENTIAL, _SIX),
     Action.DENIED: Terms("requests to the service were refused, counted", (_PCI, _GDPR), _INTERNAL, _TWO),
     Action.NOT_ALLOWED: Terms("somebody was not allowed to use a command", (_PCI, _GDPR), _INTERNAL, _TWO),
     Action.GRANT: Terms("somebody was given a role", (_PCI, _SYSC, _GDPR), _INTERNAL, _SIX),

@@ -83,6 +83,10 @@ class AuditLog(ABC):
     def known(self, event_ids: Collection[str]) -> set[str]:
         """Those of the ids that the trail has."""
 
+    @abstractmethod
+    def about(self, about: str) -> list[Entry]:
+        """The entries whose object is this, in the order of their numbers."""
+
     def check(self) -> None:
         """AuditError if an append would fail now: whoever is about to act then does not."""
         if self.signer is not None:
@@ -181,7 +185,7 @@ class DeltaAuditLog(AuditLog):
         for path in paths:
             try:
                 with self._storage.arrow_file(f"{AUDIT.path}/{path}") as file:
-                    parts.append(pq.ParquetFile(file).read(columns=list(columns)).select(columns).cast(schema))
+                    parts.append(pq.ParquetFile(file).read(columns=list(columns), use_threads=False).select(columns).cast(schema))
             except (OSError, BaseError, pa.ArrowException, KeyError) as error:
                 where = self._storage.uri(f"{AUDIT.path}/{path}")
                 raise LakeDamaged(f"{where} of the audit trail cannot be read: {error}; nothing in it can be vouched for") from None
@@ -221,6 +225,11 @@ class DeltaAuditLog(AuditLog):
     def known(self, event_ids: Collection[str]) -> set[str]:
         self._table.update_incremental()
         return self._known(event_ids)
+
+    def about(self, about: str) -> list[Entry]:
+        self._table.update_incremental()
+        rows = self._rows(self._sizes())
+        return [entry_of(row) for row in rows.filter(pc.equal(rows["object"], about)).sort_by("sequence").to_pylist()]
 
     def _known(self, event_ids: Collection[str]) -> set[str]:
         held = self._rows(self._sizes(), ["event_id"])["event_id"]

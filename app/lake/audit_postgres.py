@@ -110,6 +110,11 @@ class PostgresAuditLog(AuditLog):
         with self._connection() as connection:
             return _known(connection, event_ids)
 
+    def about(self, about: str) -> list[Entry]:
+        asked = f"select {', '.join(_NAMES)} from leofric_audit_log where object = %s order by sequence"  # noqa: S608 (our own names)
+        with self._connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            return [entry_of(row) for row in cursor.execute(asked, (about,))]
+
     def _check(self) -> None:
         with self._connection() as connection, connection.transaction(force_rollback=True):
             connection.execute("update leofric_audit_head set sequence = sequence")

@@ -125,7 +125,13 @@ class Storage:
         """The object as a readable, seekable Arrow file."""
         if self.is_local:
             return pa.OSFile(str(self.local_path(path)))
-        return pa.PythonFile(_Ranges(self, path), mode="r")
+        ranges = _Ranges(self, path)
+        if ranges.size > STREAM_BYTES:
+            return pa.PythonFile(ranges, mode="r")
+        # One request; and memory that is not Python's: Arrow's threads may let go of it while the interpreter ends, which aborts that.
+        copied = pa.BufferOutputStream()
+        copied.write(ranges.read())
+        return pa.BufferReader(copied.getvalue())
 
     def on_disk(self, path: str, folder: Path) -> Path:
         """The object as a file on this machine's disk: where it lies, or else a copy in ``folder``, made once."""
@@ -192,7 +198,7 @@ class _Ranges(io.RawIOBase):
     def __init__(self, storage: Storage, path: str) -> None:
         self._storage = storage
         self._path = path
-        self._size = storage.size(path)
+        self.size = storage.size(path)
         self._at = 0
 
     def readable(self) -> bool:
@@ -205,11 +211,11 @@ class _Ranges(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
         return self._at
 
     def read(self, size: int | None = -1) -> bytes:
-        left = max(self._size - self._at, 0)
+        left = max(self.size - self._at, 0)
         length = left if size is None or size < 0 else min(size, left)
         data = bytes(self._storage.read_range(self._path, self._at, length))
         self._at += length

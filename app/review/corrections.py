@@ -180,4 +180,4 @@ def _store(lake: Lake, made: Sequence[Decision], now: datetime) -> None:
     staged = delta.stage(lake.storage, CORRECTIONS, name, rows_of(made), {}, now)
     table = lake.table(CORRECTIONS)
     delta.commit(table, CORRECTIONS, Change((staged,)), sequence, name, now, APPLICATION)
-    delta.compact_if_scattered(table, _MOST_FILES)
+    delta.compact_if_scattered(lake.storage, table, CORRECTIONS, _MOST_FILES, now)

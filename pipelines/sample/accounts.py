@@ -16,6 +16,7 @@ Numbers = npt.NDArray[np.int64]
 # Structures that leave room for digits only after the bank code, so that an IBAN is its country, check digits and a body.
 _IBAN_BODIES = {"DE": ("", 18), "FR": ("", 23), "ES": ("", 20), "NL": ("INGB", 10), "IE": ("AIBK", 14), "PL": ("", 24)}
 _SPACING = 200  # between two account numbers, before each is moved to the next valid one
+_MOST = 400_000  # accounts of a side: there is room for a few more at this spacing
 _RESERVED = 400  # accounts without ordinary payments: typologies are planted there
 
 
@@ -37,13 +38,13 @@ class Society:
 
 
 def society(rng: np.random.Generator, rows: int) -> Society:
-    """A society of a size that makes about forty payments an account and week."""
-    count = max(rows // 40, 200) + _RESERVED
+    """A society of a size that makes about forty payments an account and week; more of them where it would have over 400,000 accounts."""
+    count = min(max(rows // 40, 200), _MOST) + _RESERVED
     sort_codes = np.array(["990101", "990102", "990203", "990304"])[rng.integers(0, 4, count)]
     ordinary = count - _RESERVED
     busy = np.minimum(rng.pareto(1.6, ordinary) + 0.2, 12.0)  # the busiest has some twenty times the typical
     savings_count = ordinary // 5
-    outside = max(rows // 20, 400)
+    outside = min(max(rows // 20, 400), _MOST)
     outside_sort_codes = np.array(["995001", "995002", "996010", "997020", "998030"])[rng.integers(0, 5, outside)]
     ibans, countries = _ibans(rng, max(rows // 400, 60))
     return Society(

@@ -76,6 +76,13 @@ def test_an_empty_trail_has_no_head_and_nothing_is_appended_of_nothing(opened: O
     assert (log.head(), list(log.entries()), log.append([])) == (Head(), [], [])
 
 
+def test_the_entries_about_one_thing_are_found_among_all(opened: Open) -> None:
+    log = opened()
+    entries = log.append([event(1), event(2), event(3, object="object-1")])
+    assert opened().about("object-1") == [entries[0], entries[2]]
+    assert log.about("object-9") == []
+
+
 def test_what_is_told_twice_is_written_once(opened: Open, lake: Lake) -> None:
     opened().append([event(1), event(2)], once=True)
     assert [entry.event_id for entry in opened().append([event(2), event(3)], once=True)] == ["event-3"]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.compliance.corrections import Item, State, standings
-from app.contracts.lake import BRONZE, CORRECTIONS, DUPLICATES, QUARANTINE, SILVER
+from app.contracts.lake import AUDIT, BRONZE, CORRECTIONS, DUPLICATES, QUARANTINE, SILVER
 from app.contracts.landing import NAMES
 from app.contracts.table import TableContract
 from app.errors import LakeBusy, ReviewRefused
@@ -129,12 +129,16 @@ def test_what_a_source_declared_holds_for_its_corrected_records_too(tmp_path: Pa
     assert faults(tmp_path / "lake") == []
 
 
-def test_an_empty_replay_is_refused_and_leaves_nothing(lake: Path, truth: list[dict[str, str]]) -> None:
+def test_an_empty_replay_is_refused_and_leaves_nothing_but_an_audit_entry(lake: Path, truth: list[dict[str, str]]) -> None:
+    def files() -> list[Path]:
+        return sorted(path for path in lake.rglob("*") if path.is_file() and "audit" not in str(path.relative_to(lake)))
+
     propose(lake, {items_of(lake)[3]: right(truth, 3)})
-    before = sorted(path for path in lake.rglob("*") if path.is_file())
+    before = files()
     with pytest.raises(ReviewRefused, match="no correction is approved"):
         replayed(lake)
-    assert sorted(path for path in lake.rglob("*") if path.is_file()) == before
+    assert files() == before
+    assert sorted((row["action"], row["result"]) for row in rows(lake, AUDIT) if row["result"] != "succeeded") == [("run", "failed")]
 
 
 def test_a_record_that_was_replayed_or_left_out_is_closed(lake: Path, truth: list[dict[str, str]]) -> None:

@@ -13,7 +13,7 @@ from app.contracts.lake import ACCOUNT_DAILY, ALERTS, BRONZE, SCORES, SILVER
 from app.errors import LakeDamaged, LakeNotFound
 from app.lake.lake import open_lake
 from app.lake.storage import Storage
-from app.settings import Settings
+from app.settings import Settings, operator
 from pipelines import kept, plan
 from pipelines.cli import app
 from pipelines.executor import InProcess
@@ -131,8 +131,11 @@ def test_the_command_prints_the_way_for_people_and_for_programs(lake: Path) -> N
     assert said.stdout == "\n".join(lines) + "\n"
     for part in ("record 11", "judged suspicious drain by anna", "the service answered", "score 0.", "alert "):
         assert part in said.stdout
+    again = run("trace", "T000110", "--lake", str(lake))
+    assert again.stdout.count("looked at by") == 1  # the first time
     document = json.loads(run("trace", "T000110", "--lake", str(lake), "--json").stdout)
     assert document["transaction_id"] == "T000110"
+    assert [(one["who"], one["what"]) for one in document["looked_at"]] == 2 * [(operator(), "view")]
     assert run("trace", "nobody", "--lake", str(lake)).exit_code == 1
 
 

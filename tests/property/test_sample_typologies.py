@@ -120,3 +120,9 @@ def test_accounts_with_a_typology_have_no_other_payments(seed: int) -> None:
     table, _ = typologies.plant(rng, society, FIRST_DAY, 7, 3)
     everyday = ordinary(rng, society, 1_000, FIRST_DAY, 7)
     assert not {account(row) for row in table.to_pylist()} & {account(row) for row in everyday.to_pylist()}
+
+
+def test_a_bank_of_any_size_has_account_numbers_for_all() -> None:
+    society = accounts.society(np.random.default_rng(1), 50_000_000)
+    both = list(zip(society.outside_sort_codes.tolist(), society.outside_numbers.tolist(), strict=True))
+    assert len(set(both)) == len(both) == 400_000

@@ -154,3 +154,38 @@ def test_rows_and_bytes_come_from_the_log(storage: Storage) -> None:
 
 def test_a_table_that_was_never_made_is_none(tmp_path: Path) -> None:
     assert delta.open_table(Storage(str(tmp_path)), SILVER) is None
+
+
+def scattered(storage: Storage, files: int) -> DeltaTable:
+    for number in range(files):
+        commit(storage, Change((stage(storage, f"part-{number}", [f"C{number}"]),)), number + 1, f"r{number}", NOW)
+    commit(storage, Change((stage(storage, "part-other", ["other"], day="2026-03-02"),)), files + 1, "r-other", NOW)
+    return opened(storage)
+
+
+def opened(storage: Storage) -> DeltaTable:
+    table = delta.open_table(storage, CHANNEL_DAILY)
+    assert table is not None
+    return table
+
+
+def test_small_files_of_a_partition_become_one_and_no_row_changes(storage: Storage) -> None:
+    table, before = scattered(storage, 5), channels(storage)
+    delta.compact_if_scattered(storage, table, CHANNEL_DAILY, 6, NOW, {"booking_date": "2026-03-01"})
+    assert len(opened(storage).file_uris()) == 6
+    delta.compact_if_scattered(storage, table, CHANNEL_DAILY, 5, NOW, {"booking_date": "2026-03-01"})
+    assert len(opened(storage).file_uris()) == 2
+    assert channels(storage) == before
+
+
+def test_of_two_that_tidy_at_once_one_does_and_of_an_append_meanwhile_nothing_is_lost(storage: Storage) -> None:
+    scattered(storage, 5)
+    one, other, late = opened(storage), opened(storage), opened(storage)
+    for table in (one, other):
+        delta.compact_if_scattered(storage, table, CHANNEL_DAILY, 2, NOW, {"booking_date": "2026-03-01"})
+    assert sorted(channels(storage)) == ["C0", "C1", "C2", "C3", "C4", "other"]
+    commit(storage, Change((stage(storage, "part-new", ["new"]),)), 20, "r-new", NOW)
+    delta.compact_if_scattered(storage, late, CHANNEL_DAILY, 2, NOW, {"booking_date": "2026-03-01"})
+    assert sorted(channels(storage)) == ["C0", "C1", "C2", "C3", "C4", "new", "other"]
+    named = {Path(uri).name for uri in opened(storage).file_uris()}
+    assert {path.name for path in storage.local_path(CHANNEL_DAILY.path).rglob("*.parquet")} >= named
