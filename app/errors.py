@@ -8,6 +8,8 @@ LeofricError
 │   ├── LakeBusy          another run holds the lake
 │   ├── LakeNotFound      there is no lake, table or run at that place
 │   └── LakeDamaged       a file of a table cannot be read
+├── AccessDenied          somebody may not do that; nothing changed (exit code 3)
+├── AccessRefused         a role cannot be given or taken so; nothing changed (exit code 1)
 ├── LineageNotTold        a receiver of lineage events is away; they wait, and no run fails of it
 ├── ReviewRefused         a decision about a quarantined record cannot be made; nothing changed (exit code 1)
 │   ├── FourEyesNeeded    somebody else must decide
@@ -62,6 +64,14 @@ class LakeNotFound(LakeError):
 
 class LakeDamaged(LakeError):
     """A file that a table names is not there, or is not what was written."""
+
+
+class AccessDenied(LeofricError):
+    """Who asks has no role that may do this; the sentence names the role and who can grant it."""
+
+
+class AccessRefused(LeofricError):
+    """A role cannot be granted or revoked as it was asked; nothing was changed."""
 
 
 class LineageNotTold(LeofricError):

@@ -2,6 +2,9 @@
 
 import os
 import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
@@ -9,9 +12,24 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import UsageError
 
+_OPERATOR: ContextVar[str | None] = ContextVar("operator", default=None)
+
+
+@contextmanager
+def operated_by(name: str) -> Iterator[None]:
+    """In this block this one is the operator. It is for whoever calls commands as functions: nothing outside of the process can say so."""
+    token = _OPERATOR.set(name)
+    try:
+        yield
+    finally:
+        _OPERATOR.reset(token)
+
 
 def operator() -> str:
     """Who sits at the keyboard, or as whom a job runs, as the operating system knows them: a variable would be anybody's word."""
+    named = _OPERATOR.get()
+    if named is not None:
+        return named
     number = os.getuid()
     try:
         return pwd.getpwuid(number).pw_name

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.compliance.access import Clearance
 from app.contracts.lake import ALERTS, SCORES, SILVER
 from app.detection import unusual
 from app.detection.alert import Alert
@@ -118,9 +119,9 @@ def _joined(run: Run, known: Row, row: Row) -> Row:
     return known | {"evidence": evidence, "sentence": stronger["sentence"], "score": stronger["score"], "run_id": run.run_id}
 
 
-def listed(lake: Lake, since: date | None, scenario: str | None, account: str | None) -> list[Row]:
-    """Alerts, the newest first."""
-    rows = lake.table(ALERTS).to_pyarrow_dataset().to_table()
+def listed(lake: Lake, since: date | None, scenario: str | None, account: str | None, clearance: Clearance) -> list[Row]:
+    """Alerts, the newest first, as they may be seen; they are chosen by what is seen, too: an account by its token."""
+    rows = clearance.of(_alerts(lake), ALERTS)
     for name, value in (("scenario", scenario), ("account", account)):
         if value is not None:
             rows = rows.filter(pc.equal(rows[name], value))
@@ -129,23 +130,30 @@ def listed(lake: Lake, since: date | None, scenario: str | None, account: str | 
     return list(rows.sort_by([("fired_at", "descending"), ("alert_id", "ascending")]).to_pylist())
 
 
-def shown(lake: Lake, alert_id: str) -> Row:
-    """One alert, and its payments as the lake has them; a beginning of its id is enough."""
-    rows = [row for row in listed(lake, None, None, None) if row["alert_id"].startswith(alert_id)]
-    if not rows:
+def _alerts(lake: Lake) -> pa.Table:
+    return lake.table(ALERTS).to_pyarrow_dataset().to_table()
+
+
+def shown(lake: Lake, alert_id: str, clearance: Clearance) -> Row:
+    """One alert, and its payments as the lake has them and they may be seen; a beginning of its id is enough."""
+    alerts = _alerts(lake)
+    alerts = alerts.filter(pc.starts_with(alerts["alert_id"], alert_id))
+    if not alerts.num_rows:
         raise LakeNotFound(f"the lake has no alert {alert_id}; `leofric alerts list` names those that it has")
-    if len(rows) > 1:
-        raise UsageError(f"{alert_id} is the beginning of {len(rows)} alerts' ids; give more of it")
-    fired = rows[0]["fired_date"]
+    if alerts.num_rows > 1:
+        raise UsageError(f"{alert_id} is the beginning of {alerts.num_rows} alerts' ids; give more of it")
+    fired, evidence = (alerts[name][0].as_py() for name in ("fired_date", "evidence"))
     near = (pc.field("booking_date") >= fired - EVIDENCE_REACHES) & (pc.field("booking_date") <= fired + timedelta(days=1))
-    chosen = near & pc.field("transaction_id").isin(pa.array(rows[0]["evidence"], pa.string()))
+    chosen = near & pc.field("transaction_id").isin(pa.array(evidence, pa.string()))
     names = [name for name in _OF_PAYMENTS if name not in _OF_SCORES]
     silver = lake.table(SILVER).to_pyarrow_dataset().to_table(columns=names, filter=chosen)
     scored = lake.table(SCORES).to_pyarrow_dataset().to_table(columns=["transaction_id", *_OF_SCORES], filter=chosen)
-    by_id = {row["transaction_id"]: row for row in scored.to_pylist()}
-    ordered = silver.sort_by([("booked_at", "ascending"), ("transaction_id", "ascending")]).to_pylist()
-    payments = [row | {name: by_id[row["transaction_id"]][name] for name in _OF_SCORES} for row in ordered]
-    return rows[0] | {"payments": payments}
+    silver = silver.sort_by([("booked_at", "ascending"), ("transaction_id", "ascending")])
+    # Side by side before ids are masked: whoever may not see them sees the payments all the same.
+    scores = scored.take(pc.index_in(silver["transaction_id"], scored["transaction_id"])).select(_OF_SCORES)
+    payments, said = clearance.of(silver, SILVER).to_pylist(), clearance.of(scores, SCORES).to_pylist()
+    (alert,) = clearance.of(alerts, ALERTS).to_pylist()
+    return dict(alert) | {"payments": [payment | score for payment, score in zip(payments, said, strict=True)]}
 
 
 def compared(lake: Lake, labels: LabelFile) -> dict[str, list[Row]]:
@@ -154,7 +162,7 @@ def compared(lake: Lake, labels: LabelFile) -> dict[str, list[Row]]:
     found, typologies = labels.of(silver["transaction_id"])
     suspicious = found == SUSPICIOUS
     typology = dict(zip(silver["transaction_id"].filter(pa.array(suspicious)).to_pylist(), typologies[suspicious].tolist(), strict=True))
-    rows = listed(lake, None, None, None)
+    rows = _alerts(lake).to_pylist()
     evidence: dict[str, set[str]] = {}
     for row in rows:
         evidence.setdefault(row["scenario"], set()).update(row["evidence"])

@@ -7,10 +7,13 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from app.compliance.access import Denial
 from app.compliance.audit import Action, ActorKind, Event, Result, Who
 from app.errors import LeofricError
+from app.lake.access import entry_of
 from app.lake.audit import Act, AuditLog, acting, open_log
-from app.lake.lake import Lake
+from app.lake.lake import Lake, open_lake
+from app.lake.storage import Storage
 from app.settings import operator, read_audit_settings
 
 _OF_KIND: Final = {"feedback": Action.FEEDBACK_IMPORT, "replay": Action.REPLAY, "erasure": Action.ERASE}
@@ -37,6 +40,12 @@ def audited(lake: Lake, action: Action, about: str, reason: str | None = None) -
     """Do something so that it is written down how it ended; AuditError before it is done if that is not possible."""
     with opened(lake) as log, acting(log, who(), now, action, about, reason) as act:
         yield act
+
+
+def denied(storage: Storage, denial: Denial) -> None:
+    """Write down that somebody was not allowed to do something."""
+    with opened(open_lake(storage)) as log:
+        log.append([entry_of(denial, who(), now())])
 
 
 @contextmanager

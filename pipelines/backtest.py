@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.contracts.lake import SILVER
+from app.compliance.access import Clearance
+from app.contracts.lake import ALERTS, SILVER
 from app.detection.alert import Alert
 from app.detection.book import COLUMNS, book
 from app.detection.pack import SCENARIOS
@@ -69,6 +70,11 @@ def backtest(
         "just_above": [_shown(alert) for alert in above[:examples]],
         "just_below": [_shown(alert) for alert in below[:examples]],
     }
+
+
+def as_seen(document: Mapping[str, Any], clearance: Clearance) -> dict[str, Any]:
+    """What ``backtest`` found, with its examples of alerts as they may be seen."""
+    return dict(document) | {where: clearance.of_rows(document[where], ALERTS) for where in ("just_above", "just_below")}
 
 
 def _near(

@@ -14,6 +14,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
+from app.compliance.access import EVERYTHING, Clearance
 from app.contracts.lake import NOT_OF_RUNS
 from app.contracts.row_keys import key_of
 from app.contracts.table import TableContract
@@ -34,7 +35,7 @@ _PIECE_ROWS: Final = 64 * 1024
 
 def schema_of(contract: TableContract) -> pa.Schema:
     """A feed's columns: the table's, the kind of change, and the version and time of the commit that made it."""
-    return pa.schema([*contract.schema, *_MARKS])
+    return pa.schema([*(field.with_nullable(True) for field in contract.schema), *_MARKS])
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Feed:
     contract: TableContract
     since: int
     until: int
+    clearance: Clearance
 
     def tables(self) -> Iterator[pa.Table]:
         """The changes, commit by commit, in tables of ``schema_of``; what goes stands before what comes.
@@ -58,7 +60,8 @@ class Feed:
             after = _files(self.lake, self.contract, version)
             for kind, rows in self._of_commit(version, before, after):
                 marks = (pa.repeat(value, rows.num_rows) for value in (kind, version, pa.scalar(when[version], _MARKS[2].type)))
-                yield pa.table([*rows.columns, *marks], names=schema_of(self.contract).names).cast(schema_of(self.contract))
+                seen = self.clearance.of(rows, self.contract)
+                yield pa.table([*seen.columns, *marks], names=schema_of(self.contract).names).cast(schema_of(self.contract))
             before = after
 
     def _of_commit(self, version: int, before: "_Files", after: "_Files") -> Iterator[tuple[str, pa.Table]]:
@@ -124,14 +127,14 @@ def compared(contract: TableContract, before: pa.Table, after: pa.Table) -> Iter
                 yield kind, rows.select(contract.schema.names).cast(contract.schema)
 
 
-def feed(lake: Lake, contract: TableContract, since: str, until: str | None) -> Feed:
-    """The changes after ``since`` up to ``until`` (None: what the last run left): versions of the table, runs, or times with a zone."""
+def feed(lake: Lake, contract: TableContract, since: str, until: str | None, clearance: Clearance | None = None) -> Feed:
+    """The changes, as may be seen with ``clearance`` (None: all of them), after ``since`` up to ``until`` (None: what the last run left): versions of the table, runs, or times with a zone."""
     newest = lake.table(contract).version()
     last = newest if contract in NOT_OF_RUNS else _after_the_last_run(lake, contract, newest)
     first, end = _version(lake, contract, since, newest), last if until is None else _version(lake, contract, until, newest)
     if first > end:
         raise UsageError(f"version {first} of {contract.path} is later than version {end}: changes go forward")
-    return Feed(lake, contract, first, end)
+    return Feed(lake, contract, first, end, clearance or Clearance(EVERYTHING, lake.key))
 
 
 def _after_the_last_run(lake: Lake, contract: TableContract, newest: int) -> int:

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from app.compliance.roles import Action
 from app.errors import UsageError
-from pipelines import cli_audit, cli_catalog, cli_delta, cli_detection, cli_lineage, cli_models, cli_quarantine, cli_rollout
+from pipelines import cli_access, cli_audit, cli_catalog, cli_delta, cli_detection, cli_lineage, cli_models, cli_quarantine, cli_rollout
 from pipelines.cli_common import (
     FAILED,
     AsOfOption,
@@ -18,9 +19,11 @@ from pipelines.cli_common import (
     JsonOption,
     LakeOption,
     StorageOption,
+    clearance_of,
     console_for_results,
     errors,
     lake_at,
+    needs,
     print_json,
     reports_errors,
     storage_at,
@@ -85,6 +88,7 @@ def sample(
 
 @app.command()
 @reports_errors
+@needs(Action.RUN)
 def run(
     landing: Annotated[list[str], typer.Argument(help="Folders, files or globs of landing files, local or s3://.")],
     lake: LakeOption,
@@ -101,7 +105,7 @@ def run(
 ) -> None:
     """Load landing files: bronze, silver, quarantine, gold, and the certificate of it all; and score them, if a model is in use.
 
-    Exit codes: 0 done (quarantined records are normal), 1 a file was rejected or the totals do not reconcile, 2 wrong usage.
+    Exit codes: 0 done (quarantined records are normal), 1 a file was rejected or the totals do not reconcile, 2 wrong usage, 3 not allowed.
     """
     from app.settings import read_settings
     from models import champions
@@ -133,6 +137,7 @@ def run(
 
 @app.command()
 @reports_errors
+@needs(Action.INSPECT)
 def certificate(
     lake: LakeOption,
     which: Annotated[str | None, typer.Argument(metavar="[RUN_ID|verify]", help="A run's id, the last run if none; or `verify`.")] = None,
@@ -159,6 +164,7 @@ def certificate(
 
 @app.command()
 @reports_errors
+@needs(Action.INSPECT)
 def tables(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """List the tables: version, rows, bytes."""
     from app.contracts.lake import TABLES
@@ -179,6 +185,7 @@ def tables(lake: LakeOption, as_json: JsonOption = False, storage_option: Storag
 
 @app.command()
 @reports_errors
+@needs(Action.QUERY)
 def query(
     sql: Annotated[str, typer.Argument(help="One select statement; tables are called <layer>_<name>, such as silver_transactions.")],
     lake: LakeOption,
@@ -186,11 +193,12 @@ def query(
     as_of: AsOfOption = None,
     storage_option: StorageOption = None,
 ) -> None:
-    """Query the lake with SQL (DuckDB), read-only."""
+    """Query the lake with SQL (DuckDB), read-only. Columns that you may not see are masked, or tokens that still join."""
     from pipelines import report
     from pipelines.query import query as ask
 
-    table = ask(lake_at(lake, storage_option), sql, as_of or ())
+    opened = lake_at(lake, storage_option)
+    table = ask(opened, sql, clearance_of(opened), as_of or ())
     if output is Format.JSON:
         print_json(table.to_pylist())
     elif output is Format.CSV:
@@ -201,6 +209,7 @@ def query(
 
 @app.command()
 @reports_errors
+@needs(Action.VALIDATE)
 def validate(
     file: Annotated[str, typer.Argument(help="One landing file, local or s3://.")],
     as_json: JsonOption = False,
@@ -246,6 +255,7 @@ def reasons(output: Annotated[ReasonsFormat, typer.Option("--format", help="How 
 
 @reference.command("load")
 @reports_errors
+@needs(Action.REFERENCE_LOAD)
 def reference_load(
     kind: Annotated[ReferenceKind, typer.Argument(help="What to load.")],
     lake: LakeOption,
@@ -271,6 +281,7 @@ def reference_load(
 
 @reference.command("list")
 @reports_errors
+@needs(Action.INSPECT)
 def reference_list(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """List the reference data of a lake, and say what is old."""
     from pipelines import report
@@ -295,6 +306,7 @@ app.command()(cli_models.backtest)
 cli_models.models.add_typer(cli_rollout.rollout, name="rollout")
 app.add_typer(cli_models.models, name="models")
 app.add_typer(cli_catalog.catalog, name="catalog")
+app.add_typer(cli_access.access, name="access")
 app.add_typer(cli_lineage.lineage, name="lineage")
 app.command()(cli_lineage.trace)
 app.add_typer(cli_quarantine.quarantine, name="quarantine")

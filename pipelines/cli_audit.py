@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.compliance.roles import Action
 from app.errors import UsageError
-from pipelines.cli_common import FAILED, JsonOption, LakeOption, StorageOption, console_for_results, lake_at, print_json, reports_errors
+from pipelines.cli_common import (
+    FAILED,
+    JsonOption,
+    LakeOption,
+    StorageOption,
+    console_for_results,
+    lake_at,
+    needs,
+    print_json,
+    reports_errors,
+)
 
 if TYPE_CHECKING:
     from app.lake.lake import Lake
@@ -24,6 +35,7 @@ TrustedKeyOption = Annotated[
 
 @audit.command("list")
 @reports_errors
+@needs(Action.AUDIT_READ)
 def list_entries(
     lake: LakeOption,
     since: Annotated[
@@ -64,6 +76,7 @@ def list_entries(
 
 @audit.command("export")
 @reports_errors
+@needs(Action.AUDIT_READ)
 def export_trail(
     file: Annotated[Path, typer.Argument(help="The file to write, NDJSON; it must not be there yet.")],
     lake: LakeOption,
@@ -88,6 +101,7 @@ def export_trail(
 
 @audit.command("verify")
 @reports_errors
+@needs(Action.AUDIT_VERIFY)
 def verify_trail(
     lake: Annotated[str | None, typer.Option("--lake", help="The lake: a local folder, or s3://bucket/prefix.")] = None,
     export: Annotated[Path | None, typer.Option("--export", help="Verify this export instead, without a lake.")] = None,

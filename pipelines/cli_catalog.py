@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli_common import JsonOption, StorageOption, console_for_results, lake_at, print_json, reports_errors
+from app.compliance.roles import Action
+from pipelines.cli_common import JsonOption, StorageOption, console_for_results, lake_at, needs, print_json, reports_errors
 
 catalog = typer.Typer(help="The catalogue of tables and columns: meaning, class, owner, retention.", no_args_is_help=True)
 
@@ -84,6 +85,7 @@ def print_dictionary() -> None:
 
 @catalog.command("docs")
 @reports_errors
+@needs(Action.CATALOGUE)
 def docs(
     folder: FolderArgument,
     lake: Annotated[

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 import typer
 from rich.console import Console
 
-from app.errors import LeofricError, UsageError
+from app.compliance.roles import Action
+from app.errors import AccessDenied, LeofricError, UsageError
 
 if TYPE_CHECKING:
+    from app.compliance.access import Clearance
     from app.lake.lake import Lake
     from app.lake.storage import Storage
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-FAILED, WRONG_USAGE = 1, 2
+FAILED, WRONG_USAGE, DENIED = 1, 2, 3
+ACTION = "leofric_action"
+"""The attribute of a command that says what it needs."""
 _WIDTH = 140  # of tables that go to a file or a pipe
 
 
@@ -62,9 +66,41 @@ def reports_errors(command: Callable[Parameters, None]) -> Callable[Parameters, 
             command(*args, **kwargs)
         except LeofricError as error:
             errors.print(f"leofric: {error}", style="red", markup=False)
-            raise typer.Exit(WRONG_USAGE if isinstance(error, UsageError) else FAILED) from None
+            raise typer.Exit(exit_code(error)) from None
 
     return wrapped
+
+
+def exit_code(error: LeofricError) -> int:
+    """What a command that failed so ends with."""
+    if isinstance(error, AccessDenied):
+        return DENIED
+    return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+
+
+def needs(action: Action | None) -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
+    """Let a command run only for whom the lake's policy allows it; None: for everybody. Nothing of the command has run when it is denied.
+
+    A command that was given no lake is not held up. It stands below ``reports_errors``.
+    """
+
+    def decorated(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+        @wraps(command)
+        def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+            lake, options = kwargs.get("lake"), kwargs.get("storage_option")
+            if action is not None and isinstance(lake, str):
+                from app.lake.access import require
+                from app.settings import operator
+                from pipelines.audit import denied
+
+                storage = storage_at(lake, options if isinstance(options, list) else None)
+                require(storage, operator(), action, command.__name__, denied)
+            command(*args, **kwargs)
+
+        wrapped.__dict__[ACTION] = action
+        return wrapped
+
+    return decorated
 
 
 def storage_at(root: str, options: list[str] | None) -> "Storage":
@@ -88,6 +124,14 @@ def lake_at(root: str, options: list[str] | None) -> "Lake":
     from app.lake.lake import open_lake
 
     return open_lake(storage_at(root, options))
+
+
+def clearance_of(lake: "Lake") -> "Clearance":
+    """What the caller sees of the lake."""
+    from app.lake.access import clearance
+    from app.settings import operator
+
+    return clearance(lake, operator())
 
 
 def tell_lineage(storage: "Storage") -> None:

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.compliance.roles import Action
 from app.errors import UsageError
 from app.settings import operator
 from pipelines.cli_common import (
     JsonOption,
     LakeOption,
     StorageOption,
+    clearance_of,
     console_for_results,
     errors,
     lake_at,
+    needs,
     print_json,
     reports_errors,
     storage_at,
@@ -61,6 +64,7 @@ def _acted(storage: "Storage", certificate: Mapping[str, Any], as_json: bool) ->
 
 
 @reports_errors
+@needs(Action.INSPECT)
 def history(
     table: TableArgument,
     lake: LakeOption,
@@ -82,6 +86,7 @@ def history(
 
 
 @reports_errors
+@needs(Action.RUN)
 def vacuum(
     lake: LakeOption,
     why: Annotated[str | None, typer.Option(help="The reason; the certificate keeps it. Needed unless it is a dry run.")] = None,
@@ -121,6 +126,7 @@ def vacuum(
 
 
 @reports_errors
+@needs(Action.RUN)
 def optimize(
     lake: LakeOption,
     why: WhyOption,
@@ -148,6 +154,7 @@ def optimize(
 
 
 @reports_errors
+@needs(Action.EXPORT)
 def changes(
     table: TableArgument,
     lake: LakeOption,
@@ -158,7 +165,7 @@ def changes(
     storage_option: StorageOption = None,
 ) -> None:
     """Write the rows of a table that were inserted, deleted or updated, commit by commit, for whoever keeps a copy."""
-    from app.compliance.audit import Action
+    from app.compliance import audit
     from app.contracts.lake import TABLES
     from pipelines.audit import audited
     from pipelines.catalog import contract_named
@@ -167,8 +174,8 @@ def changes(
     if form is FeedFormat.ARROW and output is None:
         raise UsageError("--format arrow needs --output FILE")
     opened = lake_at(lake, storage_option)
-    with audited(opened, Action.EXPORT, f"changes of {contract_named(table, TABLES).path}") as act:
-        found = feed(opened, contract_named(table, TABLES), since, until)
+    with audited(opened, audit.Action.EXPORT, f"changes of {contract_named(table, TABLES).path}") as act:
+        found = feed(opened, contract_named(table, TABLES), since, until, clearance_of(opened))
         act.details |= {"since": found.since, "until": found.until, "to": "stdout" if output is None else output.name}
         if output is None:
             sys.stdout.writelines(lines(found.tables()))
@@ -204,6 +211,7 @@ def _written(found: "Feed", output: Path, form: FeedFormat) -> int:
 
 
 @reports_errors
+@needs(Action.RESTORE)
 def restore(
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The run after which the lake is to be as it was.")],
     lake: LakeOption,

@@ -2,21 +2,24 @@
 
 import hashlib
 from datetime import datetime
-from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from app.compliance.roles import Action
 from app.errors import UsageError
+from app.settings import operator
 from pipelines.cli_common import (
     FAILED,
     JsonOption,
     LakeOption,
     StorageOption,
+    clearance_of,
     console_for_results,
     errors,
     lake_at,
+    needs,
     print_json,
     reports_errors,
     storage_at,
@@ -28,6 +31,7 @@ alerts = typer.Typer(help="What an analyst should look at.", no_args_is_help=Tru
 
 
 @reports_errors
+@needs(Action.SCORE)
 def score(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """Score every payment that has no score yet with the champion, and raise alerts. `leofric run` does it too.
 
@@ -58,6 +62,7 @@ def score(lake: LakeOption, as_json: JsonOption = False, storage_option: Storage
 
 @feedback.command("import")
 @reports_errors
+@needs(Action.FEEDBACK_IMPORT)
 def import_feedback(
     labels: Annotated[Path, typer.Argument(help="A CSV file with transaction_id, is_suspicious (0 or 1), and typology; plain or .gz.")],
     lake: LakeOption,
@@ -73,7 +78,7 @@ def import_feedback(
     read = read_labels(labels)
     digest = hashlib.sha256(labels.read_bytes()).hexdigest()
     with report.progress(errors) as observer:
-        found = import_labels(storage_at(lake, storage_option), read_settings(), read, digest, getuser(), observer)
+        found = import_labels(storage_at(lake, storage_option), read_settings(), read, digest, operator(), observer)
     tell_lineage(storage_at(lake, storage_option))
     if as_json:
         print_json(found)
@@ -85,6 +90,7 @@ def import_feedback(
 
 
 @reports_errors
+@needs(Action.EXPORT)
 def features(
     lake: Annotated[str | None, typer.Option("--lake", help="Write the features of this lake's payments to --output.")] = None,
     output: Annotated[Path | None, typer.Option(help="A Parquet file to write, a row a payment.")] = None,
@@ -112,10 +118,11 @@ def features(
 
 @alerts.command("list")
 @reports_errors
+@needs(Action.ALERTS)
 def list_alerts(
     lake: LakeOption,
     scenario: Annotated[str | None, typer.Option(help="Of this scenario only; unusual are the models' own.")] = None,
-    account: Annotated[str | None, typer.Option(help="Of this account only: SSSSSS-AAAAAAAA, or an IBAN.")] = None,
+    account: Annotated[str | None, typer.Option(help="Of this account only: SSSSSS-AAAAAAAA, an IBAN, or its token.")] = None,
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Fired on this UTC day or later.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
     as_json: JsonOption = False,
@@ -125,7 +132,8 @@ def list_alerts(
     from pipelines import report
     from pipelines.alerts import listed
 
-    rows = listed(lake_at(lake, storage_option), None if since is None else since.date(), scenario, account)
+    opened = lake_at(lake, storage_option)
+    rows = listed(opened, None if since is None else since.date(), scenario, account, clearance_of(opened))
     if as_json:
         print_json(rows[:limit])
     else:
@@ -134,6 +142,7 @@ def list_alerts(
 
 @alerts.command("show")
 @reports_errors
+@needs(Action.ALERTS)
 def show_alert(
     alert: Annotated[str, typer.Argument(help="The alert's id, or a beginning of it that no other has.")],
     lake: LakeOption,
@@ -148,7 +157,7 @@ def show_alert(
 
     opened = lake_at(lake, storage_option)
     with audited(opened, Action.VIEW, f"alert {alert}") as act:
-        found = shown(opened, alert)
+        found = shown(opened, alert, clearance_of(opened))
         act.object = f"alert {found['alert_id']}"
     if as_json:
         print_json(found)
@@ -158,6 +167,7 @@ def show_alert(
 
 @alerts.command("compare")
 @reports_errors
+@needs(Action.ALERTS)
 def compare_alerts(
     labels: Annotated[Path, typer.Option(help="What is known of the payments: a CSV file as for evaluate.")],
     lake: LakeOption,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli_common import JsonOption, LakeOption, StorageOption, lake_at, print_json, reports_errors, storage_at
+from app.compliance.roles import Action
+from pipelines.cli_common import JsonOption, LakeOption, StorageOption, clearance_of, lake_at, needs, print_json, reports_errors, storage_at
 
 if TYPE_CHECKING:
     from app.lineage.graph import Answer
@@ -94,6 +95,7 @@ def impact(
 
 @lineage.command()
 @reports_errors
+@needs(Action.INSPECT)
 def events(
     run: Annotated[str, typer.Argument(metavar="RUN_ID", help="A run's id, or that of a model: then its training.")],
     lake: LakeOption,
@@ -108,6 +110,7 @@ def events(
 
 @lineage.command()
 @reports_errors
+@needs(Action.RUN)
 def send(lake: LakeOption, storage_option: StorageOption = None) -> None:
     """Tell the receivers that the settings name what they do not know yet. Runs do it by themselves; exit code 1 if one is away."""
     from app.errors import LineageNotTold, UsageError
@@ -123,6 +126,7 @@ def send(lake: LakeOption, storage_option: StorageOption = None) -> None:
 
 
 @reports_errors
+@needs(Action.QUERY)
 def trace(
     transaction: Annotated[str, typer.Argument(metavar="TRANSACTION_ID", help="The feed's identifier; upper and lower case differ.")],
     lake: LakeOption,
@@ -137,6 +141,7 @@ def trace(
     Who looks at it is written to the audit trail, and shown to those who look later.
     """
     from pipelines.audit import viewed
+    from pipelines.seen_records import way_seen
     from pipelines.trace import summary
     from pipelines.trace import trace as follow
 
@@ -145,7 +150,7 @@ def trace(
         journal = storage.local_path("journal")
     opened = lake_at(lake, storage_option)
     with viewed(opened, f"transaction {transaction}") as before:
-        found = follow(opened, transaction, journal) | {"looked_at": before}
+        found = way_seen(follow(opened, transaction, journal), clearance_of(opened)) | {"looked_at": before}
     if as_json:
         print_json(found)
     else:

@@ -3,19 +3,22 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
-from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.compliance.roles import Action
+from app.settings import operator
 from pipelines.cli_common import (
     JsonOption,
     LakeOption,
     StorageOption,
+    clearance_of,
     console_for_results,
     errors,
     lake_at,
+    needs,
     print_json,
     reports_errors,
     tell_lineage,
@@ -38,6 +41,7 @@ class Kind(StrEnum):
 
 
 @reports_errors
+@needs(Action.EVALUATE)
 def evaluate(
     labels: Annotated[Path, typer.Option(help="A CSV file with transaction_id, is_suspicious (0 or 1), and typology; plain or .gz.")],
     lake: LakeOption,
@@ -66,6 +70,7 @@ def evaluate(
 
 
 @reports_errors
+@needs(Action.TRAIN)
 def train(
     lake: LakeOption,
     labels: Annotated[
@@ -88,7 +93,7 @@ def train(
     opened = lake_at(lake, storage_option)
     read = read_feedback(opened) if labels is None else read_labels(labels)
     with report.progress(errors) as observer, audited(opened, Action.TRAIN, "models") as act:
-        cards = run(opened, read, seed, observer, datetime.now(UTC), getuser(), read_settings(), sample)
+        cards = run(opened, read, seed, observer, datetime.now(UTC), operator(), read_settings(), sample)
         act.object = ", ".join(card.model_id for card in cards)
         act.details |= {"seed": seed, "models": {card.model_id: card.sha256 for card in cards}}
     tell_lineage(opened.storage)
@@ -104,6 +109,7 @@ def train(
 
 
 @reports_errors
+@needs(Action.EVALUATE)
 def backtest(
     scenario: Annotated[str, typer.Option(help="The scenario's name, such as velocity.")],
     lake: LakeOption,
@@ -115,13 +121,15 @@ def backtest(
 ) -> None:
     """Try other thresholds of a scenario on the lake's payments, and see which alerts come and go."""
     from pipelines import report
+    from pipelines.backtest import as_seen, changes_of
     from pipelines.backtest import backtest as run
-    from pipelines.backtest import changes_of
     from pipelines.labels import read_labels
 
     changes, read = changes_of(changed or []), None if labels is None else read_labels(labels)
+    opened = lake_at(lake, storage_option)
     with report.progress(errors) as observer:
-        document = run(lake_at(lake, storage_option), scenario, changes, read, examples, datetime.now(UTC).date(), observer)
+        document = run(opened, scenario, changes, read, examples, datetime.now(UTC).date(), observer)
+    document = as_seen(document, clearance_of(opened))
     if as_json:
         print_json(document)
     else:
@@ -130,6 +138,7 @@ def backtest(
 
 @models.command("list")
 @reports_errors
+@needs(Action.INSPECT)
 def list_models(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """List every model, its stage, and how it did on its holdout."""
     from pipelines import report
@@ -145,6 +154,7 @@ def list_models(lake: LakeOption, as_json: JsonOption = False, storage_option: S
 
 @models.command("show")
 @reports_errors
+@needs(Action.INSPECT)
 def show_model(model: ModelArgument, lake: LakeOption, storage_option: StorageOption = None) -> None:
     """Show a model's card, and the decisions about it, as JSON."""
     from app.lake import registry
@@ -157,6 +167,7 @@ def show_model(model: ModelArgument, lake: LakeOption, storage_option: StorageOp
 
 @models.command("promote")
 @reports_errors
+@needs(Action.PROMOTE)
 def promote_model(
     model: Annotated[str, typer.Argument(help="The model's id; or isolation_forest or supervised, for the newest of that kind.")],
     lake: LakeOption,
@@ -175,13 +186,14 @@ def promote_model(
     model_id = newest(opened, model) if model in set(Kind) else model
     with audited(opened, Action.PROMOTE, model_id, why) as act:
         act.details["without_gate"] = without_gate
-        decision = promote(opened, model_id, why, getuser(), datetime.now(UTC), past_gate=without_gate, trusted=trusted)
+        decision = promote(opened, model_id, why, operator(), datetime.now(UTC), past_gate=without_gate, trusted=trusted)
         act.object_version, act.details["before"] = str(decision.number), decision.before
     _say(decision)
 
 
 @models.command("rollback")
 @reports_errors
+@needs(Action.PROMOTE)
 def rollback_model(
     kind: Annotated[Kind, typer.Argument(help="Which kind of model.")],
     lake: LakeOption,
@@ -196,7 +208,7 @@ def rollback_model(
 
     opened = lake_at(lake, storage_option)
     with audited(opened, Action.ROLLBACK, kind.value, why) as act:
-        decision = rollback(opened, kind.value, why, getuser(), datetime.now(UTC), read_settings().trusted_key_file)
+        decision = rollback(opened, kind.value, why, operator(), datetime.now(UTC), read_settings().trusted_key_file)
         act.object, act.object_version = decision.champion, str(decision.number)
         act.details["before"] = decision.before
     _say(decision)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.compliance.roles import Action
 from app.errors import UsageError
 from app.settings import operator
 from pipelines.cli_common import (
@@ -12,9 +13,11 @@ from pipelines.cli_common import (
     JsonOption,
     LakeOption,
     StorageOption,
+    clearance_of,
     console_for_results,
     errors,
     lake_at,
+    needs,
     print_json,
     reports_errors,
     storage_at,
@@ -43,6 +46,7 @@ Why = Annotated[str, typer.Option(help="Why, in words that a reviewer understand
 
 @quarantine.command("list")
 @reports_errors
+@needs(Action.REVIEW)
 def list_(
     lake: LakeOption,
     reason: Reason = None,
@@ -71,6 +75,7 @@ def list_(
 
 @quarantine.command()
 @reports_errors
+@needs(Action.REVIEW)
 def show(
     item: Annotated[str, typer.Argument(help="A record, as `leofric quarantine list` names it.")],
     lake: LakeOption,
@@ -82,10 +87,11 @@ def show(
     from app.review import desk
     from pipelines import report
     from pipelines.audit import audited
+    from pipelines.seen_records import record_seen
 
     opened = lake_at(lake, storage_option)
     with audited(opened, Action.VIEW, f"record {item}") as act:
-        found = desk.shown(opened, item, datetime.now(UTC))
+        found = record_seen(desk.shown(opened, item, datetime.now(UTC)), clearance_of(opened))
         act.object = f"record {found['item']}"
     if as_json:
         print_json(found)
@@ -95,6 +101,7 @@ def show(
 
 @quarantine.command()
 @reports_errors
+@needs(Action.PROPOSE)
 def propose(
     lake: LakeOption,
     why: Why,
@@ -136,6 +143,7 @@ def propose(
 
 @quarantine.command()
 @reports_errors
+@needs(Action.APPROVE)
 def approve(
     lake: LakeOption,
     why: Why,
@@ -154,6 +162,7 @@ def approve(
 
 @quarantine.command()
 @reports_errors
+@needs(Action.REJECT)
 def reject(
     lake: LakeOption,
     why: Why,
@@ -172,6 +181,7 @@ def reject(
 
 @quarantine.command()
 @reports_errors
+@needs(Action.REPLAY)
 def replay(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """Carry out every approved correction: the same validation, duplicates, silver and gold as for a landing file, and a certificate.
 

@@ -2,12 +2,22 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from getpass import getuser
 from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli_common import JsonOption, LakeOption, StorageOption, console_for_results, lake_at, print_json, reports_errors
+from app.compliance.roles import Action
+from app.settings import operator
+from pipelines.cli_common import (
+    JsonOption,
+    LakeOption,
+    StorageOption,
+    console_for_results,
+    lake_at,
+    needs,
+    print_json,
+    reports_errors,
+)
 
 rollout = typer.Typer(help="A challenger on a share of the service's traffic: in shadow, or as a canary.", no_args_is_help=True)
 
@@ -23,6 +33,7 @@ class Mode(StrEnum):
 
 @rollout.command("start")
 @reports_errors
+@needs(Action.ROLL_OUT)
 def start_rollout(
     model: Annotated[str, typer.Argument(help="The challenger's id.")],
     lake: LakeOption,
@@ -43,7 +54,7 @@ def start_rollout(
     limits, trusted = Limits(most_errors, most_drift, least), read_settings().trusted_key_file
     opened = lake_at(lake, storage_option)
     with audited(opened, Action.ROLLOUT_START, model, why) as act:
-        begun = start(opened, model, mode.value, share, limits, why, getuser(), datetime.now(UTC), trusted)
+        begun = start(opened, model, mode.value, share, limits, why, operator(), datetime.now(UTC), trusted)
         act.object_version = str(begun.number)
         act.details |= {"mode": begun.mode, "share": begun.share}
     does = "answers" if mode is Mode.CANARY else "is tried in shadow on"
@@ -52,6 +63,7 @@ def start_rollout(
 
 @rollout.command("stop")
 @reports_errors
+@needs(Action.ROLL_OUT)
 def stop_rollout(lake: LakeOption, why: WhyOption, storage_option: StorageOption = None) -> None:
     """End the rollout: the champion alone answers again, as soon as services look at the lake."""
     from app.compliance.audit import Action
@@ -60,13 +72,14 @@ def stop_rollout(lake: LakeOption, why: WhyOption, storage_option: StorageOption
 
     opened = lake_at(lake, storage_option)
     with audited(opened, Action.ROLLOUT_STOP, "rollout", why) as act:
-        ended = stop(opened, why, getuser(), datetime.now(UTC))
+        ended = stop(opened, why, operator(), datetime.now(UTC))
         act.object, act.object_version = ended.model_id, str(ended.number)
     typer.echo(f"{ended.model_id} is not tried any more")
 
 
 @rollout.command("show")
 @reports_errors
+@needs(Action.INSPECT)
 def show_rollout(lake: LakeOption, as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """Show the last rollout, and what has come of it; the service brings results to the lake once a minute."""
     from pipelines import report

@@ -1,4 +1,8 @@
-"""SQL over the lake: DuckDB, read-only, at the versions that a certificate names: the last one's, or those of an earlier state."""
+"""SQL over the lake: DuckDB, read-only, at the versions that a certificate names, and as who asks may see it.
+
+The certificate is the last one, or that of an earlier state. DuckDB has no table that holds more than may be seen
+(``pipelines.seen_dataset``), no door to files, and no sight of Python's variables.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from app.compliance.access import Clearance
 from app.contracts.lake import BETWEEN_RUNS, NOT_OF_RUNS, RUNS, TABLES
 from app.contracts.table import TableContract
 from app.errors import LakeNotFound, UsageError
@@ -15,6 +20,7 @@ from app.lake import delta, runs, states
 from app.lake.lake import Lake
 from app.lake.states import State
 from pipelines.catalog import contract_named
+from pipelines.seen_dataset import seen
 
 _Versions = list[tuple[TableContract, int | None]]
 
@@ -28,14 +34,14 @@ class View:
     said: str = ""  # which state it is, for people; empty for the newest
 
 
-def query(lake: Lake, sql: str, as_of: Sequence[str] = ()) -> pa.Table:
-    """Run one statement; tables are called ``<layer>_<name>``. All tables are seen as one run left them.
+def query(lake: Lake, sql: str, clearance: Clearance, as_of: Sequence[str] = ()) -> pa.Table:
+    """Run one statement; tables are called ``<layer>_<name>``. All tables are seen as one run left them, masked by ``clearance``.
 
     ``as_of``: a run's id or a time, or else TABLE=VERSION pairs; then only those tables are seen. LakeNotFound if files of the state
     are gone.
     """
     view = _view(lake, as_of)
-    with _connection(lake, view) as connection:
+    with _connection(lake, view, clearance) as connection:
         try:
             result = connection.sql(sql)
         except duckdb.Error as error:
@@ -117,14 +123,15 @@ def gone(contract: TableContract, version: int | None, files: int) -> str:
 
 
 @contextmanager
-def _connection(lake: Lake, view: View) -> Iterator[duckdb.DuckDBPyConnection]:
+def _connection(lake: Lake, view: View, clearance: Clearance) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         for contract, version in view.versions:
-            connection.register(contract.name, lake.table(contract, version).to_pyarrow_dataset())
+            connection.register(contract.name, seen(lake.table(contract, version).to_pyarrow_dataset(), contract, clearance))
         for name, table in view.known.items():
-            connection.register(name, ds.dataset(table))
-        # From here on a statement can neither read nor write anything but these tables.
+            connection.register(name, seen(ds.dataset(table), contract_named(name, TABLES), clearance))
+        # From here on a statement can neither read nor write anything but these tables: no file, and no Arrow table of the process.
         connection.execute("set enable_external_access = false")
+        connection.execute("set python_enable_replacements = false")
         connection.execute("set lock_configuration = true")
         yield connection
 

@@ -17,9 +17,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from app.compliance import access
 from app.compliance.audit import Action, ActorKind, Event, Result, Who
+from app.lake.access import entry_of
 from app.lake.audit import Act, AuditLog, acting, open_log
-from app.lake.lake import Lake
+from app.lake.lake import Lake, open_lake
+from app.lake.storage import Storage
 from app.settings import operator, read_audit_settings
 from serve.logs import Exchange
 from serve.metrics import Metrics
@@ -51,6 +54,12 @@ def audited(lake: Lake, action: Action, about: str, reason: str | None = None, c
     who = _who() if client is None else Who(client, ActorKind.KEY, _origin())
     with closing(open_log(lake, read_audit_settings())) as log, acting(log, who, lambda: datetime.now(UTC), action, about, reason) as act:
         yield act
+
+
+def denied(storage: Storage, denial: access.Denial) -> None:
+    """Write down that somebody was not allowed to use a command."""
+    with closing(open_log(open_lake(storage), read_audit_settings())) as log:
+        log.append([entry_of(denial, _who(), datetime.now(UTC))])
 
 
 class Trail:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from app.compliance.roles import Action
 from app.errors import LeofricError
 from serve import logs, loopback
-from serve.cli_common import LakeOption, StorageOption, reports_errors, storage_options
+from serve.cli_common import LakeOption, StorageOption, needs, reports_errors, storage_options
 from serve.settings import HISTORIES, RATE_LIMIT_STORAGE, ServeSettings, settings_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _LOOK_SECONDS: Final = 0.5
 
 
 @reports_errors
+@needs(Action.SERVE)
 def serve(
     lake: LakeOption,
     host: Annotated[str, typer.Option(help="The address to listen on; any but 127.0.0.1 is reached by others.")] = "127.0.0.1",

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
-from app.errors import LeofricError, UsageError
+from app.compliance.roles import Action
+from app.errors import AccessDenied, LeofricError, UsageError
 
 if TYPE_CHECKING:
     from app.lake.lake import Lake
+    from app.lake.storage import Storage
 
-FAILED, WRONG_USAGE = 1, 2
+FAILED, WRONG_USAGE, DENIED = 1, 2, 3
+ACTION = "leofric_action"
+"""The attribute of a command that says what it needs."""
 
 LakeOption = Annotated[str, typer.Option("--lake", help="The lake: a local folder, or s3://bucket/prefix.")]
 OwnLakeOption = Annotated[
@@ -38,17 +42,55 @@ def reports_errors(command: Callable[Parameters, None]) -> Callable[Parameters, 
             command(*args, **kwargs)
         except LeofricError as error:
             typer.secho(f"leofric: {error}", fg=typer.colors.RED, err=True)
-            raise typer.Exit(WRONG_USAGE if isinstance(error, UsageError) else FAILED) from None
+            raise typer.Exit(exit_code(error)) from None
 
     return wrapped
+
+
+def exit_code(error: LeofricError) -> int:
+    """What a command that failed so ends with."""
+    if isinstance(error, AccessDenied):
+        return DENIED
+    return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+
+
+def needs(action: Action | None) -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
+    """Let a command run only for whom the lake's policy allows it; None: for everybody. Nothing of the command has run when it is denied.
+
+    A command that was given no lake is not held up. It stands below ``reports_errors``.
+    """
+
+    def decorated(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+        @wraps(command)
+        def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+            lake, options = kwargs.get("lake"), kwargs.get("storage_option")
+            if action is not None and isinstance(lake, str):
+                from app.lake.access import require
+                from app.settings import operator
+                from serve.audit import denied
+
+                storage = storage_at(lake, options if isinstance(options, list) else None)
+                require(storage, operator(), action, command.__name__, denied)
+            command(*args, **kwargs)
+
+        wrapped.__dict__[ACTION] = action
+        return wrapped
+
+    return decorated
 
 
 def lake_at(root: str, options: list[str] | None) -> "Lake":
     """The lake at an address that a user gave; LakeNotFound if there is none, UsageError for an option without =."""
     from app.lake.lake import open_lake
+
+    return open_lake(storage_at(root, options))
+
+
+def storage_at(root: str, options: list[str] | None) -> "Storage":
+    """The storage at an address that a user gave; UsageError for an option without =."""
     from app.lake.storage import Storage
 
-    return open_lake(Storage(root.removeprefix("file://"), storage_options(options)))
+    return Storage(root.removeprefix("file://"), storage_options(options))
 
 
 def storage_options(options: list[str] | None) -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from getpass import getuser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.compliance.roles import Action
+from app.settings import operator
 from serve.access import Scope
-from serve.cli_common import JsonOption, OwnLakeOption, StorageOption, lake_at, print_json, reports_errors
+from serve.cli_common import JsonOption, OwnLakeOption, StorageOption, lake_at, needs, print_json, reports_errors
 
 if TYPE_CHECKING:
     from serve.keys import StoredKey
@@ -20,6 +21,7 @@ keys = typer.Typer(help="API keys of the scoring service: who may call it, and f
 
 @keys.command("create")
 @reports_errors
+@needs(Action.MANAGE_KEYS)
 def create_key(
     name: Annotated[str, typer.Option(help="Who will use it, such as payments; it is in the logs.")],
     scope: Annotated[list[Scope], typer.Option(help="What it may be used for; repeatable.")],
@@ -35,7 +37,7 @@ def create_key(
     opened = lake_at(lake, storage_option)
     with audited(opened, Action.KEY_CREATE, name, why) as act:
         act.details["scopes"] = sorted({one.value for one in scope})
-        text = create(opened, name, scope, getuser(), datetime.now(UTC))
+        text = create(opened, name, scope, operator(), datetime.now(UTC))
     typer.echo(text)
     typer.echo(
         f"This is the only time that the key {name} is shown: keep it in a secret store. Send it as Authorization: Bearer …", err=True
@@ -44,6 +46,7 @@ def create_key(
 
 @keys.command("list")
 @reports_errors
+@needs(Action.MANAGE_KEYS)
 def list_keys(lake: OwnLakeOption = "lake", as_json: JsonOption = False, storage_option: StorageOption = None) -> None:
     """List every key, the revoked ones too."""
     from serve.keys import listed
@@ -60,6 +63,7 @@ def list_keys(lake: OwnLakeOption = "lake", as_json: JsonOption = False, storage
 
 @keys.command("revoke")
 @reports_errors
+@needs(Action.MANAGE_KEYS)
 def revoke_key(
     name: Annotated[str, typer.Option(help="The key's name.")],
     lake: OwnLakeOption = "lake",
@@ -73,7 +77,7 @@ def revoke_key(
 
     opened = lake_at(lake, storage_option)
     with audited(opened, Action.KEY_REVOKE, name, why):
-        revoked = revoke(opened, name, getuser(), datetime.now(UTC))
+        revoked = revoke(opened, name, operator(), datetime.now(UTC))
     typer.echo(_line(revoked))
 
 

@@ -57,6 +57,9 @@ class Action(StrEnum):
     EXPORT = "export"
     VIEW = "view"
     DENIED = "requests.denied"
+    NOT_ALLOWED = "access.denied"
+    GRANT = "access.grant"
+    REVOKE = "access.revoke"
     DECISIONS = "decisions"
 
 
@@ -97,6 +100,9 @@ TERMS: Final[Mapping[Action, Terms]] = {
     Action.EXPORT: Terms("data left the lake", (_GDPR, _PCI), _CONFIDENTIAL, _SIX),
     Action.VIEW: Terms("a person's data was looked at", (_GDPR, _SYSC), _CONFIDENTIAL, _SIX),
     Action.DENIED: Terms("requests to the service were refused, counted", (_PCI, _GDPR), _INTERNAL, _TWO),
+    Action.NOT_ALLOWED: Terms("somebody was not allowed to use a command", (_PCI, _GDPR), _INTERNAL, _TWO),
+    Action.GRANT: Terms("somebody was given a role", (_PCI, _SYSC, _GDPR), _INTERNAL, _SIX),
+    Action.REVOKE: Terms("a role was taken from somebody", (_PCI, _SYSC, _GDPR), _INTERNAL, _SIX),
     Action.DECISIONS: Terms("a segment of the service's decisions, by its hash", (_MLR, _GDPR), _CONFIDENTIAL, _SIX),
 }
 

@@ -7,7 +7,8 @@ numbers.
 
 import hashlib
 import hmac
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from enum import StrEnum
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,15 @@ _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _Change = Callable[[pa.Array], pa.Array]
 
 
+class Treatment(StrEnum):
+    """What is done with a column before somebody sees it, the most first."""
+
+    CLEAR = "clear"
+    TOKENISED = "tokenised"
+    MASKED = "masked"
+    NOTHING = "nothing"
+
+
 def masked(table: pa.Table, contract: TableContract, may_see: Collection[Classification]) -> pa.Table:
     """The table for somebody who may see columns of these classes; public ones are for everybody.
 
@@ -33,7 +43,7 @@ def masked(table: pa.Table, contract: TableContract, may_see: Collection[Classif
     two or more, the month of a day or an instant. Of personal columns texts become stars and all else null; of special category all is
     null. UsageError names a column that the contract does not have: nobody knows its class.
     """
-    return _changed(table, contract, may_see, {})
+    return _changed(table, contract, dict.fromkeys(may_see, Treatment.CLEAR), b"")
 
 
 def tokenised(
@@ -49,15 +59,31 @@ def tokenised(
     128 bits of HMAC-SHA256; it has no digit, so that it is not taken for an account. A column whose type cannot hold a token (a number, a
     day) is masked. Special category is never made a token.
     """
+    treatments = dict.fromkeys(tokens_for, Treatment.TOKENISED) | dict.fromkeys(may_see, Treatment.CLEAR)
     if Classification.SPECIAL_CATEGORY in tokens_for:
+        treatments[Classification.SPECIAL_CATEGORY] = Treatment.TOKENISED  # which is refused, whatever else is wanted
+    return treated(table, contract, key, treatments)
+
+
+def treated(table: pa.Table, contract: TableContract, key: bytes, treatments: Mapping[Classification, Treatment]) -> pa.Table:
+    """The table with each class of columns as ``treatments`` says; a class that it does not name is masked, public is clear.
+
+    ``key`` is the lake's key, as for ``tokenised``; nothing leaves of a column nulls only. UsageError for a key under 16 bytes, for tokens
+    of special category, and for a column that the contract does not have.
+    """
+    if treatments.get(Classification.SPECIAL_CATEGORY) is Treatment.TOKENISED:
         raise UsageError("special category data is not made into tokens: a token still says which records are of one person")
     if len(key) < 16:
         raise UsageError(f"the key of tokens has {len(key)} bytes; it needs 16 or more")
-    own_key = hmac.digest(key, _PURPOSE, hashlib.sha256)  # the lake's key has other uses
-    return _changed(table, contract, may_see, dict.fromkeys(tokens_for, own_key))
+    return _changed(table, contract, treatments, token_key(key))
 
 
-def _changed(table: pa.Table, contract: TableContract, may_see: Collection[Classification], keys: dict[Classification, bytes]) -> pa.Table:
+def token_key(key: bytes) -> bytes:
+    """The key of tokens, made of the lake's key, which has other uses."""
+    return hmac.digest(key, _PURPOSE, hashlib.sha256)
+
+
+def _changed(table: pa.Table, contract: TableContract, treatments: Mapping[Classification, Treatment], own_key: bytes) -> pa.Table:
     classes = {column.name: column.classification for column in contract.columns}
     unknown = [name for name in table.column_names if name not in classes]
     if unknown:
@@ -65,8 +91,9 @@ def _changed(table: pa.Table, contract: TableContract, may_see: Collection[Class
     columns = []
     for name in table.column_names:
         classification, column = classes[name], table[name]
-        if classification is not Classification.PUBLIC and classification not in may_see:
-            column = _column(column, _by_class(classification, keys.get(classification)))
+        treatment = treatments.get(classification, Treatment.MASKED)
+        if classification is not Classification.PUBLIC and treatment is not Treatment.CLEAR:
+            column = _column(column, _change(classification, treatment, own_key))
         columns.append(column)
     return pa.table(columns, schema=pa.schema([field.with_nullable(True) for field in table.schema], table.schema.metadata))
 
@@ -84,16 +111,12 @@ def _typed(values: pa.Array, of: pa.DataType) -> pa.Array:
     return values.dictionary_encode().cast(of) if pa.types.is_dictionary(of) else values.cast(of)
 
 
-def _by_class(classification: Classification, key: bytes | None) -> _Change:
-    if key is not None:
-        return lambda values: _tokens(values, key)
-    match classification:
-        case Classification.SPECIAL_CATEGORY:
-            return _nothing
-        case Classification.PERSONAL:
-            return _stars
-        case _:
-            return _part
+def _change(classification: Classification, treatment: Treatment, own_key: bytes) -> _Change:
+    if treatment is Treatment.TOKENISED:
+        return lambda values: _tokens(values, own_key)
+    if treatment is Treatment.NOTHING or classification is Classification.SPECIAL_CATEGORY:
+        return _nothing
+    return _stars if classification is Classification.PERSONAL else _part
 
 
 def _nothing(values: pa.Array) -> pa.Array:

@@ -34,7 +34,7 @@ from app.compliance import anchors
 from app.compliance.audit import Action, Checker, Entry, Event, Head, Result, Signer, Who, chained, entry_of
 from app.compliance.audit_check import KnownHead
 from app.contracts.lake import AUDIT
-from app.errors import AuditError, FourEyesNeeded, LakeDamaged, LakeNotFound, LeofricError, UsageError
+from app.errors import AccessDenied, AuditError, FourEyesNeeded, LakeDamaged, LakeNotFound, LeofricError, UsageError
 from app.lake import delta, layout, runs
 from app.lake.delta import Change
 from app.lake.lake import Lake
@@ -331,7 +331,7 @@ def acting(log: AuditLog, who: Who, clock: Callable[[], datetime], action: Actio
         yield act
     except LeofricError as error:
         failed = {**act.details, "error": str(error)[:1_000]}
-        result = Result.DENIED if isinstance(error, FourEyesNeeded) else Result.FAILED
+        result = Result.DENIED if isinstance(error, FourEyesNeeded | AccessDenied) else Result.FAILED
         log.append([Event(clock(), who, action, act.object, result, act.object_version, reason, failed)])
         raise
     log.append([Event(clock(), who, action, act.object, Result.SUCCEEDED, act.object_version, reason, act.details)])

@@ -10,6 +10,7 @@ MODELS = f"{OWN}/models"
 DECISIONS = f"{OWN}/champions"
 ROLLOUTS = f"{OWN}/rollouts"
 API_KEYS = f"{OWN}/api_keys"
+ACCESS = f"{OWN}/access"
 LINEAGE = f"{OWN}/openlineage"
 AUDIT_HEADS = f"{OWN}/audit_heads"
 KEPT_FILES = "bronze/files"
@@ -48,6 +49,11 @@ def rollout(number: int) -> str:
 def api_key(name: str) -> str:
     """What is kept of a key to the scoring service: never the key itself."""
     return f"{API_KEYS}/{name}.json"
+
+
+def access_decision(number: int) -> str:
+    """A role that was given to somebody, or taken away."""
+    return f"{ACCESS}/{number:08d}.json"
 
 
 def lineage_mark(receiver: str) -> str:

@@ -18,8 +18,7 @@ from app.validation import transaction
 from app.validation.fixes import RULES, Rule, rule_of
 from pipelines import cli, verify
 from pipelines.executor import InProcess
-from pipelines.query import query
-from tests.support.lake import NOW, load, opened, rows
+from tests.support.lake import NOW, asked, load, opened, rows
 from tests.support.landing import csv_bytes, record, records, write_csv
 from tests.support.review import ADA, correct, items_of, replayed
 
@@ -208,7 +207,7 @@ def test_the_day_s_figures_count_every_record_once_and_follow_a_replay(lake: Pat
 
 def test_sql_sees_decisions_that_came_after_the_last_run(lake: Path) -> None:
     correct(lake, {items_of(lake)[3]: {"sort_code": "070246"}})
-    found = query(opened(lake), "select act, who from control_corrections order by sequence").to_pylist()
+    found = asked(opened(lake), "select act, who from control_corrections order by sequence").to_pylist()
     assert [(row["act"], row["who"]) for row in found] == [("proposed", "ada"), ("approved", "grace")]
 
 
@@ -217,7 +216,7 @@ def test_the_page_s_query_finds_what_is_still_open(lake: Path) -> None:
     correct(lake, {items[1]: {"sort_code": "070246"}, items[2]: {"sort_code": "9"}, items[3]: None})
     replayed(lake)
     sql = (Path(__file__).parents[2] / "docs/quarantine.md").read_text().split("```")[-2]
-    found = {row["record_number"] for row in query(opened(lake), sql).to_pylist()}
+    found = {row["record_number"] for row in asked(opened(lake), sql).to_pylist()}
     assert found == set(items) - {1, 3}
     assert listed(lake, "--state", "open")["records"] == len(found)
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from deltalake import DeltaTable
 
 from app.contracts.lake import SILVER
-from pipelines.query import query
-from tests.support.lake import NOW, load, opened
+from tests.support.lake import NOW, asked, load, opened
 from tests.support.landing import record, records, write_csv
 
 DAYS = 12
@@ -31,7 +30,7 @@ def test_a_query_sees_all_tables_as_one_run_left_them(tmp_path: Path) -> None:
 
     def look() -> None:
         while not stop.is_set():
-            (row,) = query(opened(lake), FIGURES).to_pylist()
+            (row,) = asked(opened(lake), FIGURES).to_pylist()
             seen.append(tuple(int(value) for value in row.values()))
             silver.append(DeltaTable(str(lake / SILVER.path)).to_pyarrow_table(columns=["record_number"]).num_rows)
 

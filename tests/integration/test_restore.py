@@ -23,10 +23,9 @@ from pipelines.cli import app
 from pipelines.executor import InProcess
 from pipelines.labels import read_labels
 from pipelines.progress import Silent
-from pipelines.query import query
 from pipelines.restore import restore
 from tests.support.champion import put_into_use
-from tests.support.lake import NOW, content, load, opened, rows
+from tests.support.lake import NOW, asked, content, load, opened, rows
 from tests.support.landing import record, records, write_csv
 from tests.support.tampering import drop_a_row, move_a_penny
 
@@ -97,7 +96,7 @@ def test_history_keeps_what_was_undone(landing: Path, tmp_path: Path) -> None:
     before = loaded(landing, lake, range(3))
     restored(lake, before[0]["run_id"])
     count = "select count(*) as n from silver_transactions"
-    assert [int(query(opened(lake), count, [run_id]).to_pylist()[0]["n"]) for run_id in ids(lake)] == [9, 18, 27, 9]
+    assert [int(asked(opened(lake), count, [run_id]).to_pylist()[0]["n"]) for run_id in ids(lake)] == [9, 18, 27, 9]
     told = pa.concat_tables(feed(opened(lake), SILVER, before[2]["run_id"], None).tables())
     assert (set(told["_change_type"].to_pylist()), told.num_rows) == ({"delete"}, 18)
 

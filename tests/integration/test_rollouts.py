@@ -15,7 +15,6 @@ from app.lake import delta, layout
 from app.lake.rollouts import CANARY, SHADOW
 from models.rollout import in_share
 from pipelines import models
-from pipelines.query import query
 from pipelines.rollouts import Limits, shown, stop
 from serve import shadow
 from serve.access import INSECURE_LOCAL
@@ -23,7 +22,7 @@ from serve.service import Service
 from serve.settings import settings_of
 from tests.support.challenger import DRIFTED, FAILING, GOOD, RANKER, past, tried
 from tests.support.champion import NOW, forest
-from tests.support.lake import load, opened, rows
+from tests.support.lake import asked, load, opened, rows
 from tests.support.landing import record, records, write_csv
 from tests.support.served import small_lake
 
@@ -133,8 +132,8 @@ def test_a_shadow_changes_no_answer_and_its_results_are_in_the_lake_once(
     assert (found["payments"], found["errors"], found["answered_by_challenger"], found["ended"]) == (len(NEW), 0, 0, None)
     assert sum(line["payments"] for line in found["bands"]) == len(NEW)
     assert found["drift"] > 0
-    asked = query(opened(lake), f"select count(*) as n, max(mode) as mode from gold_shadow_scores where rollout = {number}")
-    assert asked.to_pylist() == [{"n": len(NEW), "mode": "shadow"}]
+    said = asked(opened(lake), f"select count(*) as n, max(mode) as mode from gold_shadow_scores where rollout = {number}")
+    assert said.to_pylist() == [{"n": len(NEW), "mode": "shadow"}]
 
 
 def test_a_ranker_is_tried_beside_the_champion_forest(lake: Path, by_champion: list[Answer]) -> None:

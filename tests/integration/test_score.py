@@ -1,6 +1,7 @@
 """Scoring: every accepted payment has one score, the one that looking at all payments gives, however and whenever it came."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from app.compliance.access import Change
+from app.compliance.masking import STARS, token, token_key
+from app.compliance.roles import Role
 from app.contracts.lake import ALERTS, BANDS, DRIFT_DAILY, SCORES, SILVER
 from app.errors import UsageError
 from app.features import feature_set
 from app.lake import delta, runs
-from app.settings import Settings
+from app.lake.access import decide
+from app.settings import Settings, operated_by
 from models import archive
 from pipelines import cli, score, verify
 from pipelines.executor import Executor, InProcess
@@ -247,3 +252,33 @@ def test_an_alert_is_listed_and_shown_with_its_payments(whole: Path) -> None:
     assert max(payment["score"] for payment in document["payments"]) == first["score"]
     assert CliRunner().invoke(cli.app, ["alerts", "show", "nothing", "--lake", str(whole)]).exit_code == 1
     assert first["sentence"].split()[0] in CliRunner().invoke(cli.app, ["alerts", "show", first["alert_id"], "--lake", str(whole)]).stdout
+
+
+def test_an_alert_is_as_clear_as_who_looks(whole: Path, tmp_path: Path) -> None:
+    lake = Path(shutil.copytree(whole, tmp_path / "closed"))
+    for person, role in (("boss", Role.APPROVER), ("ana", Role.ANALYST), ("audi", Role.AUDITOR)):
+        decide(opened(lake).storage, Change.GRANT, person, role, "to work", "2026-03-04T09:00:00+00:00", "boss")
+
+    def alerts(person: str, *words: str) -> Any:
+        with operated_by(person):
+            ran = CliRunner().invoke(cli.app, ["alerts", *words, "--lake", str(lake), "--json"])
+        assert ran.exit_code == 0, ran.output
+        return json.loads(ran.stdout)
+
+    key = token_key(opened(lake).key)
+    first = alerts("boss", "list")[0]
+    account = token(first["account"].encode(), key)
+    found = alerts("ana", "list", "--account", account)
+    assert found
+    assert [one["alert_id"] for one in found] == [one["alert_id"] for one in alerts("boss", "list", "--account", first["account"])]
+    assert alerts("ana", "list", "--account", first["account"]) == []
+    assert {one["account"] for one in alerts("audi", "list")} == {STARS}
+    clear, shown = (alerts(person, "show", first["alert_id"]) for person in ("boss", "ana"))
+    assert (shown["account"], shown["evidence"], shown["score"]) == (account, clear["evidence"], clear["score"])
+    for one, seen in zip(clear["payments"], shown["payments"], strict=True):
+        assert seen["payer"] == token(one["payer"].encode(), key)
+        assert {name: seen[name] for name in ("transaction_id", "amount_minor", "band", "score")} == {
+            name: one[name] for name in ("transaction_id", "amount_minor", "band", "score")
+        }
+    with operated_by("ana"):
+        assert account in CliRunner().invoke(cli.app, ["alerts", "show", first["alert_id"], "--lake", str(lake)]).stdout.replace("\n", "")

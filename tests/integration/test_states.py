@@ -15,8 +15,7 @@ from app.contracts.row_keys import key_of
 from app.errors import LakeNotFound, UsageError
 from app.lake import delta
 from pipelines.cli import app
-from pipelines.query import query
-from tests.support.lake import NOW, load, opened
+from tests.support.lake import NOW, asked, load, opened
 from tests.support.landing import record, records, write_csv
 
 FIGURES = """select (select count(*) from silver_transactions) as silver, (select count(*) from bronze_transactions) as bronze,
@@ -73,7 +72,7 @@ def test_a_query_as_of_a_run_or_a_time_sees_all_tables_as_that_run_left_them(
 ) -> None:
     lake, run_ids, after = three_days
     for when in (run_ids[day], after[day].isoformat()):
-        (row,) = query(opened(lake), FIGURES, [when]).to_pylist()
+        (row,) = asked(opened(lake), FIGURES, [when]).to_pylist()
         assert {name: int(value) for name, value in row.items()} == figures(day)
     ran = leofric("query", FIGURES, "--lake", lake, "--as-of", run_ids[day], "--format", "json")
     assert json.loads(ran.stdout) == [figures(day)]
@@ -84,10 +83,10 @@ def test_versions_of_single_tables_can_be_compared_and_no_other_table_is_there(
 ) -> None:
     lake = opened(three_days[0])
     both = "select (select count(*) from silver_transactions), (select count(*) from bronze_transactions)"
-    (row,) = query(lake, both, ["silver/transactions=1", "bronze_transactions=3"]).to_pylist()
+    (row,) = asked(lake, both, ["silver/transactions=1", "bronze_transactions=3"]).to_pylist()
     assert list(row.values()) == [10, 33]
     with pytest.raises(UsageError, match="as of silver/transactions=1, when there were silver_transactions"):
-        query(lake, both, ["silver/transactions=1"])
+        asked(lake, both, ["silver/transactions=1"])
 
 
 @pytest.mark.parametrize(
@@ -103,12 +102,12 @@ def test_versions_of_single_tables_can_be_compared_and_no_other_table_is_there(
 )
 def test_what_names_no_state_is_refused(three_days: tuple[Path, list[str], list[datetime]], as_of: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        query(opened(three_days[0]), "select 1", as_of)
+        asked(opened(three_days[0]), "select 1", as_of)
 
 
 def test_a_time_before_the_first_run_has_no_state(three_days: tuple[Path, list[str], list[datetime]]) -> None:
     with pytest.raises(LakeNotFound, match="had no run by"):
-        query(opened(three_days[0]), "select 1", ["2001-01-01T00:00Z"])
+        asked(opened(three_days[0]), "select 1", ["2001-01-01T00:00Z"])
 
 
 def applied(changes: list[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
@@ -136,7 +135,7 @@ def test_the_changes_of_a_table_say_what_each_run_did(three_days: tuple[Path, li
     again = [json.loads(line) for line in leofric("changes", "gold_channel_daily", "--lake", lake, "--since", 0).stdout.splitlines()]
     assert {"insert", "update_preimage", "update_postimage"} == {row["_change_type"] for row in again}
     held = {row["booking_date"]: row["transactions"] for row in applied(again, "booking_date").values()}
-    figures = query(opened(lake), "select booking_date::text as day, transactions from gold_channel_daily").to_pylist()
+    figures = asked(opened(lake), "select booking_date::text as day, transactions from gold_channel_daily").to_pylist()
     assert held == {row["day"]: row["transactions"] for row in figures}
     out = tmp_path / "feed.arrow"
     ran = leofric("changes", "quarantine_transactions", "--lake", lake, "--since", 0, "--format", "arrow", "--output", out)

@@ -18,9 +18,8 @@ from pipelines import changes, optimize, score, vacuum, verify
 from pipelines.cli import app
 from pipelines.executor import InProcess
 from pipelines.progress import Silent
-from pipelines.query import query
 from tests.support.champion import put_into_use
-from tests.support.lake import NOW, content, files_but_audit, files_in, load, opened
+from tests.support.lake import NOW, asked, content, files_but_audit, files_in, load, opened
 from tests.support.landing import record, records, write_csv
 from tests.support.tampering import Tamper, cut_in_half, double_a_row, drop_a_row, move_a_penny
 
@@ -58,7 +57,7 @@ def holds(lake: Path) -> bool:
 
 
 def payments(lake: Path, run_id: str) -> int:
-    return int(query(opened(lake), COUNT, [run_id]).to_pylist()[0]["payments"])
+    return int(asked(opened(lake), COUNT, [run_id]).to_pylist()[0]["payments"])
 
 
 def files(lake: Path, contract: Any) -> int:

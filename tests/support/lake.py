@@ -1,13 +1,14 @@
 """Runs on lakes for tests, and what a lake says, in a form that can be compared."""
 
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from app.compliance.access import EVERYTHING, Clearance
 from app.contracts.lake import AUDIT, BRONZE, DUPLICATES, QUARANTINE, RUNS, SILVER, TABLES
 from app.lake.lake import Lake, open_lake
 from app.lake.reference import Loaded
@@ -17,6 +18,7 @@ from app.settings import Settings
 from pipelines import plan, reference
 from pipelines.executor import Executor, InProcess
 from pipelines.progress import Observer, Silent
+from pipelines.query import query
 from pipelines.run import run
 
 OF_RUNS = {"run_id", "ingested_at", "ingest_date", "loaded_by", "scored_at", "raised_by", "raised_at"}
@@ -50,6 +52,11 @@ def load_modulus_table(lake: Path | str) -> Loaded:
 
 def opened(lake: Path | str) -> Lake:
     return open_lake(Storage(str(lake)))
+
+
+def asked(lake: Lake, sql: str, as_of: Sequence[str] = ()) -> pa.Table:
+    """What a query says to somebody who sees everything."""
+    return query(lake, sql, Clearance(EVERYTHING, lake.key), as_of)
 
 
 def rows(lake: Path | str, contract: Any) -> list[dict[str, Any]]:

@@ -148,7 +148,7 @@ def test_entries_are_selected_by_what_is_known_of_them() -> None:
     assert found(action="run") == {"run"}
     assert found(actor="nobody") == set()
     assert len(select(entries, since=entries[10].at)) == len(Action) - 10
-    assert len(select(entries, about="object-1")) == 1 + len(Action) - 10
+    assert len(select(entries, about="object-1")) == sum(str(number).startswith("1") for number in range(len(Action)))
 
 
 def test_keys_are_read_and_what_is_none_is_said(tmp_path: Path) -> None:
