@@ -13,7 +13,7 @@ from app.lake.audit import Act, AuditLog, acting, open_log
 from app.lake.lake import Lake
 from app.settings import operator, read_audit_settings
 
-_OF_KIND: Final = {"feedback": Action.FEEDBACK_IMPORT, "replay": Action.REPLAY, "erasure": Action.ERASE}
+_OF_KIND: Final = {"feedback": Action.FEEDBACK_IMPORT, "replay": Action.REPLAY, "erasure": Action.ERASE, "retention": Action.RETENTION}
 """Kinds of runs that are an act of their own; all others are runs."""
 
 
@@ -74,7 +74,7 @@ def _of_run(at: datetime, actor: Who, certificate: Mapping[str, Any], tables: Ma
         "files": len(certificate["files"]),
         "tables": {path: said["version"] for path, said in tables.items()},
     } | {name: totals[name] for name in ("records", "accepted", "quarantined", "duplicates")}
-    details |= {name: certificate[name] for name in ("feedback", "corrected") if name in certificate}
+    details |= {name: certificate[name] for name in ("feedback", "corrected", "retention") if name in certificate}
     if certificate.get("error"):
         details["error"] = str(certificate["error"])[:1_000]
     if certificate.get("recovered_runs"):

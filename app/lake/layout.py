@@ -12,6 +12,9 @@ ROLLOUTS = f"{OWN}/rollouts"
 API_KEYS = f"{OWN}/api_keys"
 LINEAGE = f"{OWN}/openlineage"
 AUDIT_HEADS = f"{OWN}/audit_heads"
+HOLDS = f"{OWN}/legal_holds"
+RELATIONSHIPS = f"{OWN}/reference/relationships"
+RETENTION_RULES = f"{OWN}/reference/retention_rules"
 KEPT_FILES = "bronze/files"
 
 
@@ -58,3 +61,18 @@ def lineage_mark(receiver: str) -> str:
 def audit_head(sequence: int) -> str:
     """Where the audit trail ended, noted beside it."""
     return f"{AUDIT_HEADS}/{sequence:012d}.json"
+
+
+def legal_hold(number: int) -> str:
+    """A decision on a legal hold."""
+    return f"{HOLDS}/{number:08d}.json"
+
+
+def relationships(in_force_from: str, sha256: str) -> str:
+    """A table of relationships with customers, in force from a day."""
+    return f"{RELATIONSHIPS}/{in_force_from}-{sha256[:16]}.json"
+
+
+def retention_rules(sha256: str) -> str:
+    """Retention rules that add to those that Leofric comes with."""
+    return f"{RETENTION_RULES}/{sha256}.json"
