@@ -9,7 +9,19 @@ import typer
 
 from app.errors import UsageError
 from app.settings import operator
-from pipelines.cli_common import JsonOption, LakeOption, StorageOption, console_for_results, lake_at, print_json, reports_errors
+from pipelines.cli_common import (
+    FAILED,
+    JsonOption,
+    LakeOption,
+    StorageOption,
+    console_for_results,
+    errors,
+    lake_at,
+    print_json,
+    reports_errors,
+    storage_at,
+    tell_lineage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,6 +96,40 @@ def show_plan(
         print_json(found)
     else:
         _say_plan(found)
+
+
+@retention.command("apply")
+@reports_errors
+def apply(
+    lake: LakeOption,
+    why: WhyOption,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+    storage_option: StorageOption = None,
+) -> None:
+    """Delete what must or may go today, for good: from the tables, their old versions, and the kept files. A run, with a certificate."""
+    from app.settings import read_settings
+    from pipelines import report, retention_plan
+    from pipelines.retention_run import apply as execute
+
+    storage = storage_at(lake, storage_option)
+    if not yes:
+        if as_json:
+            raise UsageError("--json asks nothing: say --yes")
+        opened = lake_at(lake, storage_option)
+        _say_plan(retention_plan.document(opened, retention_plan.plan(opened, _on(None))))
+        typer.confirm("Delete what must and may go, for good?", abort=True)
+    with report.progress(errors) as observer:
+        certificate = execute(storage, read_settings(), why, operator(), observer)
+    if as_json:
+        print_json(None if certificate is None else report.document(certificate))
+    elif certificate is None:
+        typer.echo("Nothing is due; nothing was done.")
+    else:
+        report.summary(certificate, console_for_results())
+    tell_lineage(storage)
+    if certificate is not None and certificate["status"] != "succeeded":
+        raise typer.Exit(FAILED)
 
 
 @retention.command("rules")

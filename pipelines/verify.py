@@ -16,7 +16,7 @@ from app.contracts.table import TableContract
 from app.errors import LakeDamaged
 from app.lake import runs
 from app.lake.lake import Lake
-from pipelines import held, reconcile, replay, reviewed
+from pipelines import deletions, held, reconcile, replay, reviewed
 from pipelines.held import NOTHING, Held
 from pipelines.reconcile import Tally
 from pipelines.reviewed import Reviewed
@@ -40,6 +40,11 @@ def verify(lake: Lake) -> list[Verdict]:
     reasons: dict[str, Counter[str]] = {run_id: Counter() for run_id in documents}
     silver, scored = (_held(lake, contract, by) for contract, by in ((SILVER, "run_id"), (SCORES, "loaded_by")))
     feedback = Counter(run_id for rows in _pieces(lake, FEEDBACK, ["run_id"]) for run_id in rows["run_id"].to_pylist())
+    deleted = deletions.read(documents.values())
+    deleted.add_to(tallies, reasons)
+    for sums in (silver, scored):
+        held.add(sums, deleted.scores)
+    feedback += deleted.feedback
     strays = _count(lake, tallies, reasons) | ({*scored, *feedback, *review.replays} - set(documents))
     verdicts = [
         Verdict(
@@ -50,6 +55,7 @@ def verify(lake: Lake) -> list[Verdict]:
                 *_total_faults(document, tallies[run_id], reasons[run_id]),
                 *_score_faults(document, scored, silver),
                 *_feedback_faults(document, feedback),
+                *deleted.faults.get(run_id, ()),
             ),
         )
         for run_id, document in documents.items()

@@ -154,6 +154,7 @@ def _open(storage: Storage, contract: TableContract, version: int | None = None)
 # Certificates name versions of tables: their log is kept. (To look for expired entries would also cost more with each commit.)
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 # Whoever opens a table reads its log from the last checkpoint on: a short way, however many runs there were.
+_APPEND_ONLY = "delta.appendOnly"
 _CHECKPOINTS = {"delta.checkpointInterval": "10"}
 
 
@@ -167,7 +168,7 @@ def create_if_missing(storage: Storage, contract: TableContract) -> None:
             partition_by=list(contract.partition_by),
             name=contract.name,
             description=contract.meaning,
-            configuration=_CHECKPOINTS | ({"delta.appendOnly": "true"} if contract.append_only else {}),
+            configuration=_CHECKPOINTS | ({_APPEND_ONLY: "true"} if contract.append_only else {}),
             storage_options=_options(storage),
         )
 
@@ -185,18 +186,28 @@ def commit(
         app_transactions=[Transaction(application, sequence)],
     )
     done = table.transaction_version(application)
-    if done is not None and done >= sequence:
-        return
-    gone = _remove_actions(table, change.remove, now)
-    table.create_write_transaction(
-        [*(file.action() for file in change.add), *gone],
-        mode="append",
-        schema=contract.schema,
-        partition_by=list(contract.partition_by),
-        commit_properties=properties,
-        post_commithook_properties=_HOOKS,
-    )
-    table.update_incremental()
+    if done is None or done < sequence:
+        if contract.append_only and change.remove:
+            _set_append_only(table, False)
+        gone = _remove_actions(table, change.remove, now)
+        table.create_write_transaction(
+            [*(file.action() for file in change.add), *gone],
+            mode="append",
+            schema=contract.schema,
+            partition_by=list(contract.partition_by),
+            commit_properties=properties,
+            post_commithook_properties=_HOOKS,
+        )
+        table.update_incremental()
+    if contract.append_only:
+        _set_append_only(table, True)
+
+
+def _set_append_only(table: DeltaTable, wanted: bool) -> None:
+    """Let rows be removed from a table that is only added to, while a law asks for that; or not any more."""
+    if table.metadata().configuration.get(_APPEND_ONLY, "false") != str(wanted).lower():
+        table.alter.set_table_properties({_APPEND_ONLY: str(wanted).lower()}, raise_if_not_exists=False)
+        table.update_incremental()
 
 
 def commit_next(

@@ -1,8 +1,8 @@
 """A run that kills itself with SIGKILL at a chosen moment: ``python -m tests.support.killed_run LANDING LAKE MOMENT``.
 
-LANDING is a folder; or ``score``: then the run scores what was loaded; or ``replay``: then it replays what was approved. MOMENT is
-``begin:STAGE``, ``end:STAGE``, or ``write:N``: right before (N odd) or right after (N even) write number (N + 1) // 2 to storage or to a
-Delta log. ``never`` lets the run end and prints how many writes it made.
+LANDING is a folder; or ``score``: then the run scores what was loaded; or ``replay``: then it replays what was approved; or
+``retention``: then it deletes what is due. MOMENT is ``begin:STAGE``, ``end:STAGE``, or ``write:N``: right before (N odd) or right after
+(N even) write number (N + 1) // 2 to storage or to a Delta log. ``never`` lets the run end and prints how many writes it made.
 """
 
 import os
@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 
 from app.settings import Settings
 from pipelines.executor import InProcess
+from pipelines.retention_run import apply
 from pipelines.score import score
 from tests.support.lake import NOW, load, opened
 from tests.support.review import replayed
@@ -24,7 +25,7 @@ from tests.support.review import replayed
 SETTINGS = Settings(
     unit_bytes=4_000, block_bytes=1_500, unit_rows=40, block_rows=25, silver_file_rows=60, key_partition_rows=60, score_shard_rows=90
 )
-SCORE, REPLAY = "score", "replay"
+SCORE, REPLAY, RETENTION = "score", "replay", "retention"
 
 
 def _die() -> None:
@@ -77,6 +78,8 @@ def main(landing: str, lake: str, moment: str) -> None:
         score(opened(lake).storage, SETTINGS, InProcess(), DiesAtStage(moment), NOW)
     elif landing == REPLAY:
         replayed(Path(lake), SETTINGS, observer=DiesAtStage(moment))
+    elif landing == RETENTION:
+        apply(opened(lake).storage, SETTINGS, "its time is over", "grace", DiesAtStage(moment), NOW)
     else:
         load(landing, lake, SETTINGS, observer=DiesAtStage(moment))
     sys.stdout.write(f"{writes.count}\n")
