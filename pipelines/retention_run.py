@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
@@ -80,17 +81,20 @@ def _prepare(begun: Attempt, why: str, who: str) -> Publication:
         publish.undo(begun.run.lake, begun.run.run_id)
         return begun.publication({}, _document(begun, "failed", why) | {"error": str(error)})
     files = _kept_files(doing)
-    retired = [*_replaced(doing), *map(layout.kept_file, files)]
+    retired = [*_replaced(doing), *map(layout.kept_file, files), *_segments(doing, files)]
     said = {"retention": _summary(doing, who, files, len(retired)), "deleted": _record(doing)}
     return begun.publication(changes(doing.staged, doing.removed), _document(begun, "succeeded", why) | said, retired)
 
 
-def _cut(doing: _Retention, number: int, cut: Cut) -> None:
-    """Write a file anew without the rows that go, if any stay; NotReconciled if what was written and what goes are not what was there."""
+def _cut(doing: _Retention, number: int, cut: Cut) -> int:
+    """Write a file anew without the rows that go, if any stay; returns how many go.
+
+    NotReconciled if what was written and what goes are not what was there.
+    """
     table, part = cut.part.contract, cut.part
     doing.removed.setdefault(table.path, []).append(part.path)
     if cut.going.all():
-        return
+        return cut.rows
     run = doing.run
     with run.lake.storage.arrow_file(f"{table.path}/{part.path}") as file, pq.ParquetFile(file) as parquet:
         rows = parquet.read(use_threads=False)
@@ -103,6 +107,7 @@ def _cut(doing: _Retention, number: int, cut: Cut) -> None:
     staged = delta.stage(run.lake.storage, table, f"part-{run.run_id}-{number:05d}-part-{tail}", stays, part.partition, run.started_at)
     _check(run, cut, rows, staged)
     doing.staged.setdefault(table.path, []).append(staged)
+    return cut.rows
 
 
 def _check(run: Run, cut: Cut, before: pa.Table, staged: StagedFile) -> None:
@@ -158,6 +163,14 @@ def _kept_files(doing: _Retention) -> list[str]:
     return [sha256 for sha256 in touched if gone[loaded_by[sha256], sha256] == records[sha256]]
 
 
+def _segments(doing: _Retention, files: Sequence[str]) -> list[str]:
+    """Those of the landing files that are segments of the service's journal in this lake: nobody else will ever delete them."""
+    storage = doing.run.lake.storage
+    below = storage.uri(layout.JOURNALLED) + "/"
+    uris = {str(file["uri"]) for _, file in _loads(doing.attempt.history) if file["sha256"] in files}
+    return sorted(f"{layout.JOURNALLED}/{unquote(uri.removeprefix(below))}" for uri in uris if uri.startswith(below))
+
+
 def _loads(history: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     """Each landing file that was loaded, and by which run."""
     documents = [json.loads(row["certificate"]) for row in history]
@@ -205,5 +218,5 @@ def _summary(doing: _Retention, who: str, files: Sequence[str], objects: int) ->
 
 
 def _document(begun: Attempt, status: str, why: str) -> dict[str, Any]:
-    nothing: Mapping[str, Any] = {"files": [], "totals": certificates.totals_document([], {}), "quality": {}}
+    nothing: dict[str, Any] = {"files": [], "totals": certificates.totals_document([], {}), "quality": {}}
     return begun.document(KIND, status) | nothing | {"keys": publish.last_keys(begun.history), "why": why}

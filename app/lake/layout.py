@@ -16,6 +16,8 @@ HOLDS = f"{OWN}/legal_holds"
 RELATIONSHIPS = f"{OWN}/reference/relationships"
 RETENTION_RULES = f"{OWN}/reference/retention_rules"
 KEPT_FILES = "bronze/files"
+JOURNALLED = "journal/payments"
+"""Where the service of a local lake keeps what it was asked to score, unless it was told another folder."""
 
 
 def kept_file(sha256: str) -> str:

@@ -34,7 +34,7 @@ from pipelines.score import nothing_to_do, score
 from tests.support.champion import put_into_use
 from tests.support.killed_run import RETENTION
 from tests.support.lake import NOW, content, files_in, load, opened, rows
-from tests.support.landing import csv_bytes
+from tests.support.landing import csv_bytes, write_csv
 from tests.support.old_lake import MIXED, NEW, OLD, TODAY, account, booked, make
 from tests.support.review import correct, replayed
 
@@ -127,6 +127,16 @@ def test_a_kept_file_stays_until_its_last_record_goes(lake: Path) -> None:
     deleted(lake, date(2028, 6, 1))
     assert not (lake / layout.kept_file(mixed)).exists()
     assert numbers(lake, SILVER) == [(NEW, number) for number in range(1, 11)]
+    assert faults(lake) == []
+
+
+def test_a_segment_of_the_services_journal_goes_when_none_of_its_payments_is_left(lake: Path) -> None:
+    segments = [lake / layout.JOURNALLED / name for name in ("old.csv", "new.csv")]
+    for number, (path, day) in enumerate(zip(segments, ("2013-06-01", "2026-03-01"), strict=True), start=71):
+        write_csv(path, [booked(number, day)])
+        load(path, lake)
+    deleted(lake)
+    assert [path.exists() for path in segments] == [False, True]
     assert faults(lake) == []
 
 
@@ -317,6 +327,23 @@ def test_rows_that_no_certificate_has_are_not_deleted(lake: Path) -> None:
     assert content(lake) == before
 
 
+def test_what_is_written_anew_and_is_not_what_was_there_is_not_published(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hold(lake, Kind.ACCOUNT, account(2))
+    before, stage = content(lake), delta.stage
+
+    def spoilt(storage: Any, contract: TableContract, name: str, data: pa.Table, *others: Any) -> Any:
+        return stage(storage, contract, name, data.slice(1) if contract is BRONZE else data, *others)
+
+    monkeypatch.setattr(delta, "stage", spoilt)
+    certificate = deleted(lake)
+    assert certificate is not None
+    assert certificate["status"] == "failed"
+    assert "bronze/transactions" in certificate["error"]
+    monkeypatch.undo()
+    assert content(lake) == before
+    assert faults(lake) == []
+
+
 MOMENTS = ("begin:select", "end:rewrite", "begin:publish", *(f"write:{number}" for number in range(3, 120, 13)))
 
 
@@ -324,11 +351,12 @@ def test_killed_at_any_moment_it_is_undone_or_finished_by_the_next_run(lake: Pat
     hold(lake, Kind.ACCOUNT, account(2))
     shutil.copytree(lake, tmp_path / "whole")
     deleted(tmp_path / "whole")
+    ends: list[int] = []
     for moment in MOMENTS:
         broken = tmp_path / moment.replace(":", "-")
         shutil.copytree(lake, broken)
         ran = subprocess.run([sys.executable, "-m", "tests.support.killed_run", RETENTION, str(broken), moment], check=False)
-        assert ran.returncode in (-9, 0)
+        ends.append(ran.returncode)
         apply(opened(broken).storage, Settings(), "its time is over", "grace", Silent(), NOW + timedelta(hours=1))
         assert content(broken) == content(tmp_path / "whole"), moment
         assert faults(broken) == [], moment
@@ -338,3 +366,5 @@ def test_killed_at_any_moment_it_is_undone_or_finished_by_the_next_run(lake: Pat
             on_disk = {name for name in files_in(broken / contract.path) if name.endswith(".parquet") and "_delta_log" not in name}
             assert on_disk == paths_of(broken, contract), moment
         assert not list(opened(broken).storage.entries(layout.JOURNAL))
+    assert set(ends) <= {-9, 0}
+    assert ends.count(-9) >= 8
