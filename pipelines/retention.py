@@ -264,23 +264,29 @@ def _bronze(lake: Lake, found: Selection) -> None:
         if part.day in days:
             rows = _read(lake, part, ("source_sha256", "record_number", "run_id"))
             going = np.zeros(part.rows, np.bool_)
-            sources = rows["source_sha256"]
             numbers = np.asarray(rows["record_number"].to_numpy())
-            for sha256 in pc.unique(sources).to_pylist():
+            for sha256, places in _places(rows["source_sha256"]).items():
                 if sha256 in gone:
-                    mine = np.asarray(pc.equal(sources, sha256).to_numpy(), np.bool_)
-                    going |= mine & np.isin(numbers, np.concatenate(gone[sha256]))
+                    going[places] = np.isin(numbers[places], np.concatenate(gone[sha256]))
             going &= ~_of_held_runs(found.basis, rows)
         found.add(part, _following(found, part, going), going)
 
 
 def by_source(rows: pa.Table) -> dict[str, npt.NDArray[np.int64]]:
     """By landing file, the numbers of the records in some rows."""
-    encoded = rows["source_sha256"].combine_chunks().dictionary_encode()
+    numbers = np.asarray(rows["record_number"].to_numpy())
+    return {sha256: numbers[places] for sha256, places in _places(rows["source_sha256"]).items()}
+
+
+def _places(texts: pa.ChunkedArray) -> dict[str, npt.NDArray[np.int64]]:
+    """By text, where it stands."""
+    encoded = texts.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    which, numbers = np.asarray(encoded.indices), np.asarray(rows["record_number"].to_numpy())
-    return {sha256: numbers[which == place] for place, sha256 in enumerate(encoded.dictionary.to_pylist())}
+    which = np.asarray(encoded.indices)
+    order = np.argsort(which, kind="stable")
+    cuts = np.searchsorted(which[order], np.arange(1, len(encoded.dictionary)))
+    return dict(zip(encoded.dictionary.to_pylist(), np.split(order, cuts), strict=False))
 
 
 def _loaded_on(lake: Lake, sources: Mapping[str, object]) -> set[date]:
