@@ -74,7 +74,9 @@ def _of_run(at: datetime, actor: Who, certificate: Mapping[str, Any], tables: Ma
         "files": len(certificate["files"]),
         "tables": {path: said["version"] for path, said in tables.items()},
     } | {name: totals[name] for name in ("records", "accepted", "quarantined", "duplicates")}
-    details |= {name: certificate[name] for name in ("feedback", "corrected", "retention") if name in certificate}
+    details |= {name: certificate[name] for name in ("feedback", "corrected") if name in certificate}
+    if "retention" in certificate:  # not the files, of which there may be more than an entry has room for
+        details["retention"] = {name: certificate["retention"][name] for name in ("on", "tables", "objects_deleted")}
     if certificate.get("error"):
         details["error"] = str(certificate["error"])[:1_000]
     if certificate.get("recovered_runs"):

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake.exceptions import DeltaError
+from typer.testing import CliRunner
 
 from app.compliance import certificate as certificates
 from app.compliance.corrections import Item
@@ -25,6 +26,7 @@ from app.lake.audit import open_log
 from app.lake.delta import Change
 from app.settings import AuditSettings, Settings
 from pipelines import verify
+from pipelines.cli import app
 from pipelines.executor import InProcess
 from pipelines.feedback import import_labels
 from pipelines.labels import read_labels
@@ -165,6 +167,34 @@ def test_it_is_in_the_audit_trail_with_who_and_why(lake: Path) -> None:
     assert certificate is not None
     (entry,) = [one for one in open_log(opened(lake), AuditSettings()).entries() if one.action == "retention.apply"]
     assert (entry.object, entry.reason, entry.result) == (certificate["run_id"], "its time is over", "succeeded")
+    said = json.loads(entry.details)["retention"]
+    assert said["tables"][SILVER.path]["rows"] == 14
+    assert "kept_files" not in said
+
+
+def leofric(*words: object, answer: str = "") -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words], input=answer)
+
+
+def test_the_command_asks_first_and_without_a_yes_nothing_goes(lake: Path) -> None:
+    before = content(lake)
+    asked = leofric("retention", "apply", "--lake", lake, "--why", "its time is over", answer="n\n")
+    assert asked.exit_code == 1
+    assert "must go" in asked.output
+    assert leofric("retention", "apply", "--lake", lake, "--why", "its time is over", "--json").exit_code == 2
+    assert content(lake) == before
+
+
+def test_the_command_deletes_and_tells_lineage_and_then_finds_nothing_due(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEOFRIC_OPENLINEAGE_FILE", str(lake.parent / "events.ndjson"))
+    done = leofric("retention", "apply", "--lake", lake, "--why", "its time is over", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "regulation 40" in done.output
+    events = [json.loads(line) for line in (lake.parent / "events.ndjson").read_text().splitlines()]
+    assert events[-1]["eventType"] == "COMPLETE"
+    assert events[-1]["job"]["name"].endswith("retention")
+    again = leofric("retention", "apply", "--lake", lake, "--why", "its time is over", "--yes")
+    assert "Nothing is due" in again.output
 
 
 def test_what_is_held_stays_row_by_row_until_the_hold_is_released(lake: Path) -> None:
