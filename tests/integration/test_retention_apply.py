@@ -24,20 +24,24 @@ from app.errors import LakeDamaged
 from app.lake import delta, layout, legal_holds, relationships
 from app.lake.audit import open_log
 from app.lake.delta import Change
+from app.lake.lake import open_lake
+from app.lake.storage import Storage
 from app.settings import AuditSettings, Settings
-from pipelines import verify
+from pipelines import plan, verify
 from pipelines.cli import app
 from pipelines.executor import InProcess
 from pipelines.feedback import import_labels
 from pipelines.labels import read_labels
 from pipelines.progress import Silent
 from pipelines.retention_run import apply
+from pipelines.run import run
 from pipelines.score import nothing_to_do, score
+from tests.support import s3
 from tests.support.champion import put_into_use
 from tests.support.killed_run import RETENTION
-from tests.support.lake import NOW, content, files_in, load, opened, rows
+from tests.support.lake import NOW, content, content_of, files_in, load, opened, rows
 from tests.support.landing import csv_bytes, write_csv
-from tests.support.old_lake import MIXED, NEW, OLD, TODAY, account, booked, make
+from tests.support.old_lake import MIXED, NEW, OLD, THEN, TODAY, account, booked, make
 from tests.support.review import correct, replayed
 
 
@@ -398,3 +402,20 @@ def test_killed_at_any_moment_it_is_undone_or_finished_by_the_next_run(lake: Pat
         assert not list(opened(broken).storage.entries(layout.JOURNAL))
     assert set(ends) <= {-9, 0}
     assert ends.count(-9) >= 8
+
+
+def test_in_s3_it_goes_as_on_a_disk(lake: Path, tmp_path: Path) -> None:
+    (tmp_path / "s3").mkdir()
+    with s3.server(tmp_path / "s3") as options:
+        storage = Storage("s3://lakes/one", options)
+        for name, now in ((OLD, THEN), (MIXED, NOW), (NEW, NOW)):
+            run(storage, plan.source_files([str(lake.parent / "landing" / name)], (), {}), Settings(), InProcess(), Silent(), now)
+        certificate = apply(storage, Settings(), "its time is over", "grace", Silent(), NOW)
+        here = deleted(lake)
+        assert certificate is not None
+        assert here is not None
+        assert certificate["retention"]["tables"] == here["retention"]["tables"]
+        assert certificate["retention"]["kept_files"] == here["retention"]["kept_files"]
+        assert content_of(storage, ("source_uri",)) == content(lake, ("source_uri",))
+        assert not [entry.path for entry in storage.entries() if "booking_date=2013" in entry.path]
+        assert [fault for verdict in verify.verify(open_lake(storage)) for fault in verdict.faults] == []
