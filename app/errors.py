@@ -90,6 +90,10 @@ class UnknownRecord(ReviewRefused):
     """No record in quarantine has this id, or more than one has this beginning of one."""
 
 
+class HoldRefused(LeofricError):
+    """A legal hold cannot be released, or somebody else decided about one at the same time. Nothing was changed."""
+
+
 class ModelError(LeofricError):
     """A model cannot be used or promoted as it is."""
 

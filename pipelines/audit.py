@@ -16,7 +16,7 @@ from app.lake.lake import Lake, open_lake
 from app.lake.storage import Storage
 from app.settings import operator, read_audit_settings
 
-_OF_KIND: Final = {"feedback": Action.FEEDBACK_IMPORT, "replay": Action.REPLAY, "erasure": Action.ERASE}
+_OF_KIND: Final = {"feedback": Action.FEEDBACK_IMPORT, "replay": Action.REPLAY, "erasure": Action.ERASE, "retention": Action.RETENTION}
 """Kinds of runs that are an act of their own; all others are runs."""
 
 
@@ -98,6 +98,8 @@ def _of_run(at: datetime, actor: Who, certificate: Mapping[str, Any], tables: Ma
         "tables": {path: said["version"] for path, said in tables.items()},
     } | {name: totals[name] for name in ("records", "accepted", "quarantined", "duplicates")}
     details |= {name: certificate[name] for name in ("feedback", "corrected") if name in certificate}
+    if "retention" in certificate:  # not the files, of which there may be more than an entry has room for
+        details["retention"] = {name: certificate["retention"][name] for name in ("on", "tables", "objects_deleted")}
     if certificate.get("error"):
         details["error"] = str(certificate["error"])[:1_000]
     if certificate.get("recovered_runs"):

@@ -128,7 +128,10 @@ def compared(contract: TableContract, before: pa.Table, after: pa.Table) -> Iter
 
 
 def feed(lake: Lake, contract: TableContract, since: str, until: str | None, clearance: Clearance | None = None) -> Feed:
-    """The changes, as may be seen with ``clearance`` (None: all of them), after ``since`` up to ``until`` (None: what the last run left): versions of the table, runs, or times with a zone."""
+    """The changes after ``since`` up to ``until`` (None: what the last run left): versions of the table, runs, or times with a zone.
+
+    ``clearance``: as somebody may see them; None: as they are.
+    """
     newest = lake.table(contract).version()
     last = newest if contract in NOT_OF_RUNS else _after_the_last_run(lake, contract, newest)
     first, end = _version(lake, contract, since, newest), last if until is None else _version(lake, contract, until, newest)

@@ -11,7 +11,18 @@ import typer
 
 from app.compliance.roles import Action
 from app.errors import UsageError
-from pipelines import cli_access, cli_audit, cli_catalog, cli_delta, cli_detection, cli_lineage, cli_models, cli_quarantine, cli_rollout
+from pipelines import (
+    cli_access,
+    cli_audit,
+    cli_catalog,
+    cli_delta,
+    cli_detection,
+    cli_lineage,
+    cli_models,
+    cli_quarantine,
+    cli_retention,
+    cli_rollout,
+)
 from pipelines.cli_common import (
     FAILED,
     AsOfOption,
@@ -312,6 +323,7 @@ app.command()(cli_lineage.trace)
 app.add_typer(cli_quarantine.quarantine, name="quarantine")
 app.add_typer(cli_audit.audit, name="audit")
 cli_delta.add_to(app)
+app.add_typer(cli_retention.retention, name="retention")
 
 # Commands of packages that the command line does not know, the service's above all.
 for _command in entry_points(group="leofric.commands"):

@@ -87,6 +87,9 @@ def summary(certificate: Mapping[str, Any], console: Console) -> None:
         console.print(f"Run [bold]{certificate['run_id']}[/bold] (feedback) {certificate['status']}")
         console.print(f"{said['records']:,} decisions: {said['new']:,} new, {said['changed']:,} changed, {said['same']:,} known already.")
         return
+    if certificate["kind"] == "retention":
+        deleted(certificate, console)
+        return
     if certificate["kind"] == "replay":
         replayed(certificate, console)
         return
@@ -140,6 +143,22 @@ def replayed(certificate: Mapping[str, Any], console: Console) -> None:
     if totals["by_reason"]:
         said = ", ".join(f"{count:,} {code}" for code, count in totals["by_reason"].items())
         console.print(f"Still not acceptable, and open again: {said}.", markup=False)
+
+
+def deleted(certificate: Mapping[str, Any], console: Console) -> None:
+    """The certificate of a run of retention for people."""
+    console.print(f"Run [bold]{certificate['run_id']}[/bold] (retention) {certificate['status']}")
+    if "error" in certificate:
+        console.print(str(certificate["error"]), style="red", markup=False)
+        return
+    said = certificate["retention"]
+    rows(
+        [{"table": path, **{name: counts.get(name, 0) for name in ("rows", "must", "may")}} for path, counts in said["tables"].items()],
+        console,
+    )
+    for rule in said["rules"]:
+        console.print(f"{rule['name']}: {rule['law']}, {rule['article']}.", markup=False)
+    console.print(f"{said['objects_deleted']:,} objects deleted, {len(said['kept_files']):,} of them kept landing files.")
 
 
 def quarantined(found: Mapping[str, Any], console: Console) -> None:

@@ -66,7 +66,7 @@ def restore(
 def _prepare(begun: Attempt, run_id: str, why: str, who: str, executor: Executor) -> Publication:
     lake, history = begun.run.lake, begun.history
     undone, back = differing(history, run_id)
-    _check_that_nobody_decided(begun, run_id)
+    _check_that_it_may_be_undone(begun, run_id, undone)
     versions = states.state_at(lake, history, run_id).versions
     changes: dict[str, Change] = {}
     files: dict[str, tuple[list[str], list[str]]] = {}  # by table, paths that go and paths that come back
@@ -102,9 +102,11 @@ def differing(history: Sequence[Row], run_id: str) -> tuple[list[Row], list[Row]
     return [row for row in now if row["run_id"] not in ids_then], [row for row in then if row["run_id"] not in ids_now]
 
 
-def _check_that_nobody_decided(begun: Attempt, run_id: str) -> None:
-    """UsageError if reviewers decided anything since the run: their decisions stay, and would be about records that are gone or changed."""
+def _check_that_it_may_be_undone(begun: Attempt, run_id: str, undone: Sequence[Row]) -> None:
+    """UsageError if a retention run would be undone, or reviewers decided since: decisions stay, and would be about what is gone."""
     began = next(row["started_at"] for row in begun.history if row["run_id"] == run_id)
+    if any(json.loads(row["certificate"])["kind"] == "retention" for row in undone):
+        raise UsageError(f"since run {run_id} a retention run has deleted what was due; what a law took is not brought back")
     since = [one for one in corrections.decisions(begun.run.lake) if one.decided_at > began]
     if since:
         raise UsageError(

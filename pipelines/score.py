@@ -27,7 +27,7 @@ from app.lake.storage import Storage
 from app.settings import Settings
 from models import champions
 from models.champions import Champions
-from pipelines import alerts, drift, facts, gold, held, histories, publish, scores
+from pipelines import alerts, deletions, drift, facts, gold, held, histories, publish, scores
 from pipelines.attempt import Attempt, attempt
 from pipelines.executor import Executor
 from pipelines.facts import Network, Shard, Told
@@ -48,7 +48,7 @@ def pending(history: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """The runs whose accepted payments have no score yet; ``history``: rows of control/runs."""
     documents = [json.loads(row["certificate"]) for row in runs.standing(history) if row["status"] == "succeeded"]
     scored = {run_id for document in documents if document["kind"] == KIND for run_id in document["scored"]}
-    return frozenset(d["run_id"] for d in documents if d["kind"] != KIND and d["totals"]["accepted"]) - scored
+    return frozenset(deletions.accepted_left(history)) - scored
 
 
 UNSCORED: Final = "unscored"
@@ -227,8 +227,7 @@ def _count(run: Run, item: tuple[str, int]) -> tuple[tuple[str, int], dict[str, 
 
 
 def _accepted(history: Sequence[Mapping[str, Any]], runs: frozenset[str]) -> dict[str, dict[str, Any]]:
-    documents = (json.loads(row["certificate"]) for row in history if row["run_id"] in runs)
-    return {document["run_id"]: held.accepted(document) for document in documents}
+    return {run_id: left for run_id, left in deletions.accepted_left(history).items() if run_id in runs}
 
 
 def _faults(

@@ -16,7 +16,7 @@ from app.contracts.table import TableContract
 from app.errors import LakeDamaged, LakeNotFound, UsageError
 from app.lake import runs
 from app.lake.lake import Lake
-from pipelines import held, reconcile, replay, restore, reviewed
+from pipelines import deletions, held, reconcile, replay, restore, reviewed
 from pipelines.held import NOTHING, Held
 from pipelines.reconcile import Tally
 from pipelines.reviewed import Reviewed
@@ -40,6 +40,11 @@ def verify(lake: Lake) -> list[Verdict]:
     reasons: dict[str, Counter[str]] = {run_id: Counter() for run_id in documents}
     silver, scored = (_held(lake, contract, by) for contract, by in ((SILVER, "run_id"), (SCORES, "loaded_by")))
     feedback = Counter(run_id for rows in _pieces(lake, FEEDBACK, ["run_id"]) for run_id in rows["run_id"].to_pylist())
+    deleted = deletions.read(documents.values())
+    deleted.add_to(tallies, reasons)
+    for sums in (silver, scored):
+        held.add(sums, deleted.scores)
+    feedback += deleted.feedback
     strays = _count(lake, tallies, reasons) | ({*scored, *feedback, *review.replays} - set(documents))
     stand = {row["run_id"] for row in runs.standing(rows)}
     due = {run_id for row in rows if row["run_id"] in stand for run_id in documents[row["run_id"]].get("scored", {})}
@@ -60,6 +65,7 @@ def verify(lake: Lake) -> list[Verdict]:
                     )
                 ),
                 *([] if run_id in due or run_id not in scored else [f"{scored[run_id].totals.records} payments are scored, none is due"]),
+                *deleted.faults.get(run_id, ()),
             ),
         )
         for run_id, document in documents.items()

@@ -52,6 +52,8 @@ class Action(StrEnum):
     REVIEW = "review.decide"
     REPLAY = "review.replay"
     ERASE = "erasure"
+    RETENTION = "retention.apply"
+    HOLD = "retention.hold"
     KEY_CREATE = "key.create"
     KEY_REVOKE = "key.revoke"
     EXPORT = "export"
@@ -95,6 +97,8 @@ TERMS: Final[Mapping[Action, Terms]] = {
     Action.REVIEW: Terms("a decision about quarantined records", (_MLR, _SYSC), _CONFIDENTIAL, _SIX),
     Action.REPLAY: Terms("quarantined records were loaded again", (_MLR, _SYSC, _BCBS), _CONFIDENTIAL, _SIX),
     Action.ERASE: Terms("a person's data was erased, or was not", (_GDPR, _MLR), _CONFIDENTIAL, _SIX),
+    Action.RETENTION: Terms("records whose time was over were deleted", (_MLR, _GDPR, _SYSC), _INTERNAL, _TEN),
+    Action.HOLD: Terms("a legal hold was added or released", (_GDPR, _MLR), _CONFIDENTIAL, _TEN),
     Action.KEY_CREATE: Terms("a key to the service was made", (_PCI, _GDPR), _INTERNAL, _TWO),
     Action.KEY_REVOKE: Terms("a key to the service was revoked", (_PCI, _GDPR), _INTERNAL, _TWO),
     Action.EXPORT: Terms("data left the lake", (_GDPR, _PCI), _CONFIDENTIAL, _SIX),

@@ -157,6 +157,7 @@ def _open(storage: Storage, contract: TableContract, version: int | None = None)
 # Certificates name versions of tables: their log is kept. (To look for expired entries would also cost more with each commit.)
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 # Whoever opens a table reads its log from the last checkpoint on: a short way, however many runs there were.
+_APPEND_ONLY = "delta.appendOnly"
 _CHECKPOINTS = {"delta.checkpointInterval": "10"}
 # The same said in the table: delta-rs' compaction takes no notice of the hooks (1.6.6), and lets go of entries older than 30 days.
 _LOG_KEPT = {"delta.enableExpiredLogCleanup": "false"}
@@ -172,7 +173,7 @@ def create_if_missing(storage: Storage, contract: TableContract) -> None:
             partition_by=list(contract.partition_by),
             name=contract.name,
             description=contract.meaning,
-            configuration=_CHECKPOINTS | _LOG_KEPT | ({"delta.appendOnly": "true"} if contract.append_only else {}),
+            configuration=_CHECKPOINTS | _LOG_KEPT | ({_APPEND_ONLY: "true"} if contract.append_only else {}),
             storage_options=_options(storage),
         )
 
@@ -190,13 +191,20 @@ def commit(
         app_transactions=[Transaction(application, sequence)],
     )
     done = table.transaction_version(application)
-    if done is not None and done >= sequence:
-        return
-    if change.restore_to is not None:
-        # Also where a table is append-only: Delta lets that be restored, though nothing may be removed from it otherwise.
-        table.restore(change.restore_to, commit_properties=properties, post_commithook_properties=_HOOKS)
+    if done is None or done < sequence:
+        if change.restore_to is not None:
+            # Also where a table is append-only: Delta lets that be restored, though nothing may be removed from it otherwise.
+            table.restore(change.restore_to, commit_properties=properties, post_commithook_properties=_HOOKS)
+        else:
+            _write(table, contract, change, now, properties)
         table.update_incremental()
-        return
+    if contract.append_only:
+        _set_append_only(table, True)
+
+
+def _write(table: DeltaTable, contract: TableContract, change: Change, now: datetime, properties: CommitProperties) -> None:
+    if contract.append_only and change.remove and change.data_change:
+        _set_append_only(table, False)
     gone = _remove_actions(table, change, now)
     table.create_write_transaction(
         [*(file.action(data_change=change.data_change) for file in change.add), *gone],
@@ -206,7 +214,13 @@ def commit(
         commit_properties=properties,
         post_commithook_properties=_HOOKS,
     )
-    table.update_incremental()
+
+
+def _set_append_only(table: DeltaTable, wanted: bool) -> None:
+    """Let rows be removed from a table that is only added to, while a law asks for that; or not any more."""
+    if table.metadata().configuration.get(_APPEND_ONLY, "false") != str(wanted).lower():
+        table.alter.set_table_properties({_APPEND_ONLY: str(wanted).lower()}, raise_if_not_exists=False, post_commithook_properties=_HOOKS)
+        table.update_incremental()
 
 
 def commit_next(table: DeltaTable, contract: TableContract, change: Change, now: datetime, transaction: Transaction | None = None) -> bool:

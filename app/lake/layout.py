@@ -13,7 +13,12 @@ API_KEYS = f"{OWN}/api_keys"
 ACCESS = f"{OWN}/access"
 LINEAGE = f"{OWN}/openlineage"
 AUDIT_HEADS = f"{OWN}/audit_heads"
+HOLDS = f"{OWN}/legal_holds"
+RELATIONSHIPS = f"{OWN}/reference/relationships"
+RETENTION_RULES = f"{OWN}/reference/retention_rules"
 KEPT_FILES = "bronze/files"
+JOURNALLED = "journal/payments"
+"""Where the service of a local lake keeps what it was asked to score, unless it was told another folder."""
 
 
 def kept_file(sha256: str) -> str:
@@ -64,3 +69,18 @@ def lineage_mark(receiver: str) -> str:
 def audit_head(sequence: int) -> str:
     """Where the audit trail ended, noted beside it."""
     return f"{AUDIT_HEADS}/{sequence:012d}.json"
+
+
+def legal_hold(number: int) -> str:
+    """A decision on a legal hold."""
+    return f"{HOLDS}/{number:08d}.json"
+
+
+def relationships(in_force_from: str, sha256: str) -> str:
+    """A table of relationships with customers, in force from a day."""
+    return f"{RELATIONSHIPS}/{in_force_from}-{sha256[:16]}.json"
+
+
+def retention_rules(sha256: str) -> str:
+    """Retention rules that add to those that Leofric comes with."""
+    return f"{RETENTION_RULES}/{sha256}.json"

@@ -11,10 +11,9 @@ from app.settings import Settings
 from pipelines import optimize, plan, restore, vacuum, verify
 from pipelines.executor import InProcess
 from pipelines.progress import Silent
-from pipelines.query import query
 from pipelines.run import run
 from tests.support import s3
-from tests.support.lake import NOW, content, content_of, load
+from tests.support.lake import NOW, asked, content, content_of, load
 from tests.support.landing import record, records, write_csv
 
 SETTINGS = Settings()
@@ -44,7 +43,7 @@ def test_a_lake_in_s3_is_looked_after_as_a_local_one(tmp_path: Path) -> None:
         assert content_of(storage) == everything
         restore.restore(storage, SETTINGS, first_run, *WHY, InProcess(), Silent())
         lake = open_lake(storage)
-        assert query(lake, "select count(*) as n from silver_transactions").to_pylist() == [{"n": 9}]
+        assert asked(lake, "select count(*) as n from silver_transactions").to_pylist() == [{"n": 9}]
         for day in (1, 2):
             loaded(day)
         assert content_of(storage) == everything

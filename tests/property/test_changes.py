@@ -17,6 +17,7 @@ from app.lake.delta import Change
 from app.lake.lake import Lake
 from app.lake.storage import Storage
 from pipelines.changes import AFTER, BEFORE, DELETE, INSERT, Feed
+from tests.support.lake import everything
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = ["2026-03-01", "2026-03-02"]
@@ -60,7 +61,7 @@ def test_a_feed_applied_to_one_version_gives_the_other(opened: Lake, made: list[
         replaced(opened, days)
     last = opened.table(CHANNEL_DAILY).version()
     held = content(opened.table(CHANNEL_DAILY, first).to_pyarrow_table())
-    for table in Feed(opened, CHANNEL_DAILY, first, last).tables():
+    for table in Feed(opened, CHANNEL_DAILY, first, last, everything(opened)).tables():
         assert first < table["_commit_version"][0].as_py() <= last
         (kind,) = set(table["_change_type"].to_pylist())
         if kind in (DELETE, BEFORE):
@@ -81,7 +82,7 @@ def test_each_row_that_changed_is_told_once_and_by_its_key(
     replaced(opened, {day: after})
     version = opened.table(CHANNEL_DAILY).version()
     told: dict[str, set[str | None]] = {kind: set() for kind in (INSERT, DELETE, BEFORE, AFTER)}
-    for table in Feed(opened, CHANNEL_DAILY, version - 1, version).tables():
+    for table in Feed(opened, CHANNEL_DAILY, version - 1, version, everything(opened)).tables():
         told[table["_change_type"][0].as_py()] |= set(table["channel"].to_pylist())
     changed = {channel for channel in before.keys() & after.keys() if before[channel] != after[channel]}
     assert told == {INSERT: after.keys() - before.keys(), DELETE: before.keys() - after.keys(), BEFORE: changed, AFTER: changed}

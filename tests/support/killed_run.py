@@ -1,8 +1,8 @@
 """A run that kills itself with SIGKILL at a chosen moment: ``python -m tests.support.killed_run LANDING LAKE MOMENT``.
 
 LANDING is a folder, or else the run scores what was loaded (``score``), makes few files of many (``optimize``), lets go of old ones
-(``vacuum``), undoes all runs after the first (``restore``), or replays what was approved
-(``replay``). MOMENT is ``begin:STAGE``, ``end:STAGE``, or ``write:N``: right
+(``vacuum``), undoes all runs after the first (``restore``), replays what was approved (``replay``),
+or deletes what is due (``retention``). MOMENT is ``begin:STAGE``, ``end:STAGE``, or ``write:N``: right
 before (N odd) or right after (N even) write number (N + 1) // 2 to storage or to a Delta log. ``never`` lets the run end and prints how
 many writes it made.
 """
@@ -25,6 +25,7 @@ from app.settings import Settings
 from pipelines import optimize, restore, vacuum
 from pipelines.executor import InProcess
 from pipelines.progress import Observer
+from pipelines.retention_run import apply
 from pipelines.score import score
 from tests.support.lake import NOW, load, opened
 from tests.support.review import replayed
@@ -32,7 +33,7 @@ from tests.support.review import replayed
 SETTINGS = Settings(
     unit_bytes=4_000, block_bytes=1_500, unit_rows=40, block_rows=25, silver_file_rows=60, key_partition_rows=60, score_shard_rows=90
 )
-SCORE, REPLAY, OPTIMIZE, VACUUM, RESTORE = "score", "replay", "optimize", "vacuum", "restore"
+SCORE, REPLAY, RETENTION, OPTIMIZE, VACUUM, RESTORE = "score", "replay", "retention", "optimize", "vacuum", "restore"
 ROOMY = SETTINGS.model_copy(update={"silver_file_rows": 1_000})  # small files fit into one
 _WHY = ("for tests", "tests")
 
@@ -47,6 +48,7 @@ ACTS: dict[str, Callable[[Storage, Observer], object]] = {
     OPTIMIZE: lambda storage, observer: optimize.optimize(storage, ROOMY, None, *_WHY, InProcess(), observer, NOW),
     VACUUM: lambda storage, observer: vacuum.vacuum(storage, SETTINGS, 30, *_WHY, observer, datetime.now(UTC) + timedelta(days=31)),
     RESTORE: _restore,
+    RETENTION: lambda storage, observer: apply(storage, SETTINGS, "its time is over", "grace", observer, NOW),
     REPLAY: lambda storage, observer: replayed(Path(storage.root), SETTINGS, observer=observer),
 }
 """What a run may do other than load; ``vacuum`` thinks that it is a month later."""

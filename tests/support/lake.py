@@ -54,9 +54,14 @@ def opened(lake: Path | str) -> Lake:
     return open_lake(Storage(str(lake)))
 
 
+def everything(lake: Lake) -> Clearance:
+    """What somebody sees who sees everything."""
+    return Clearance(EVERYTHING, lake.key)
+
+
 def asked(lake: Lake, sql: str, as_of: Sequence[str] = ()) -> pa.Table:
     """What a query says to somebody who sees everything."""
-    return query(lake, sql, Clearance(EVERYTHING, lake.key), as_of)
+    return query(lake, sql, everything(lake), as_of)
 
 
 def rows(lake: Path | str, contract: Any) -> list[dict[str, Any]]:
