@@ -84,7 +84,7 @@ def of_run(by: Mapping[str, str], certificate: Mapping[str, Any], tables: Mappin
 def _why(certificate: Mapping[str, Any]) -> str | None:
     """The reason that somebody gave for a run: those who look after the lake must."""
     said = certificate.get(certificate["kind"])
-    why = said.get("why") if isinstance(said, Mapping) else certificate.get("why")
+    why = said["why"] if isinstance(said, Mapping) and "why" in said else certificate.get("why")
     return None if why is None else str(why)
 
 

@@ -46,9 +46,10 @@ _WINDOW: Final = timedelta(microseconds=HORIZON_US) + timedelta(days=2)
 
 def pending(history: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """The runs whose accepted payments have no score yet; ``history``: rows of control/runs."""
-    documents = [json.loads(row["certificate"]) for row in runs.standing(history) if row["status"] == "succeeded"]
+    standing = runs.standing(history)
+    documents = [json.loads(row["certificate"]) for row in standing if row["status"] == "succeeded"]
     scored = {run_id for document in documents if document["kind"] == KIND for run_id in document["scored"]}
-    return frozenset(deletions.accepted_left(history)) - scored
+    return frozenset(deletions.accepted_left(standing)) - scored
 
 
 UNSCORED: Final = "unscored"
@@ -226,8 +227,8 @@ def _count(run: Run, item: tuple[str, int]) -> tuple[tuple[str, int], dict[str, 
     return item, held.held(rows, "loaded_by", run.lake.key)
 
 
-def _accepted(history: Sequence[Mapping[str, Any]], runs: frozenset[str]) -> dict[str, dict[str, Any]]:
-    return {run_id: left for run_id, left in deletions.accepted_left(history).items() if run_id in runs}
+def _accepted(history: Sequence[Mapping[str, Any]], new: frozenset[str]) -> dict[str, dict[str, Any]]:
+    return {run_id: left for run_id, left in deletions.accepted_left(runs.standing(history)).items() if run_id in new}
 
 
 def _faults(
