@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     score_shard_rows: int = Field(default=2_000_000, ge=1, description="about how many payments one task looks back on")
     timely_hours: int = Field(default=48, ge=1, description="a record is timely if it was booked at most this long before the run")
     signing_key_file: Path | None = Field(
-        default=None, description="an Ed25519 private key in PEM: models that are trained are signed with it"
+        default=None, description="an Ed25519 private key in PEM: models that are trained are signed with it, and bundles of evidence"
     )
     trusted_key_file: Path | None = Field(
         default=None, description="an Ed25519 public key in PEM: only models signed with its other half are used"

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from app.errors import UsageError
-from pipelines import cli_audit, cli_catalog, cli_detection, cli_lineage, cli_models, cli_quarantine, cli_rollout
+from pipelines import cli_audit, cli_catalog, cli_compliance, cli_detection, cli_lineage, cli_models, cli_quarantine, cli_rollout
 from pipelines.cli_common import (
     FAILED,
     Format,
@@ -297,6 +297,7 @@ app.add_typer(cli_lineage.lineage, name="lineage")
 app.command()(cli_lineage.trace)
 app.add_typer(cli_quarantine.quarantine, name="quarantine")
 app.add_typer(cli_audit.audit, name="audit")
+app.add_typer(cli_compliance.compliance, name="compliance")
 
 # Commands of packages that the command line does not know, the service's above all.
 for _command in entry_points(group="leofric.commands"):
