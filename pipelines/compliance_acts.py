@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from app.compliance.audit import Action, ActorKind, Checker, Entry, Result
-from app.compliance.corrections import Act, Decision, Item
+from app.compliance.corrections import Act, Decision
 from app.errors import AuditError
 from app.lake import layout
 from app.lake.audit import AuditLog
 from app.lake.lake import Lake
 from app.review import corrections
-from pipelines.trail import verify_lake
+from pipelines.trail import journal_of, verify_lake
 
 Within = Callable[[datetime], bool]
 
@@ -23,9 +23,10 @@ def trail(lake: Lake, log: AuditLog, keys: Mapping[str, Checker], within: Within
 
     Of a trail that does not hold entries are counted as far as they can be read.
     """
-    found = verify_lake(lake, log, keys, [], None)
+    found = verify_lake(lake, log, keys, [], journal_of(lake))
     fault = found.verified.fault
     entries = [entry for entry in _readable(log) if within(entry.at)]
+    kept = found.segments  # of the service's decisions; None where its journal is not beside the lake
     counts = Counter((entry.action, entry.actor_kind, entry.result) for entry in entries)
     section = {
         "holds": found.holds,
@@ -36,6 +37,7 @@ def trail(lake: Lake, log: AuditLog, keys: Mapping[str, Checker], within: Within
         "keys": list(found.anchors),
         "heads_known_elsewhere": found.heads,
         "fault": None if fault is None else {"entry": fault.sequence, "kind": fault.kind.value},
+        "decisions_of_the_service": None if kept is None else vars(kept) | {"faults": len(kept.faults)},
         "entries_in_period": len(entries),
         "persons_in_period": len({entry.actor for entry in entries if entry.actor_kind == ActorKind.PERSON}),
         "acts": [
@@ -73,22 +75,17 @@ def failed_runs(entries: Sequence[Entry], certified: set[str]) -> list[dict[str,
 
 def four_eyes(lake: Lake, entries: Sequence[Entry], within: Within) -> dict[str, Any]:
     """Decisions on quarantined records, and whether who approved was somebody else than who proposed; by decisions, not by rules."""
-    proposed: dict[tuple[Item, int], str] = {}
-    chosen, same, unknown = [], set(), set()
-    for one in corrections.decisions(lake):
-        if one.act is Act.PROPOSED:
-            proposed[one.item, one.proposal] = one.who
-        if not within(one.decided_at):
-            continue
-        chosen.append(one)
-        if one.act in (Act.APPROVED, Act.CLOSED):
-            by = proposed.get((one.item, one.proposal))
-            (unknown if by is None else same if by == one.who else set()).add(one.sequence)
+    every = corrections.decisions(lake)
+    proposed = {(one.item, one.proposal): one.who for one in every if one.act is Act.PROPOSED}
+    chosen = [one for one in every if within(one.decided_at)]
+    approved = [(one, proposed.get((one.item, one.proposal))) for one in chosen if one.act in (Act.APPROVED, Act.CLOSED)]
+    same = {one.sequence for one, by in approved if by == one.who}
+    unknown = {one.sequence for one, by in approved if by is None}
     denied = sum(entry.action == Action.REVIEW and entry.result == Result.DENIED for entry in entries)
     return {
         "decided": _decided(chosen),
         "proposers": len({one.who for one in chosen if one.act is Act.PROPOSED}),
-        "approvers": len({one.who for one in chosen if one.act in (Act.APPROVED, Act.CLOSED)}),
+        "approvers": len({one.who for one, _ in approved}),
         "approved_by_who_proposed": [{"decision": number} for number in sorted(same)],
         "approved_without_a_proposal": [{"decision": number} for number in sorted(unknown)],
         "refused": denied,

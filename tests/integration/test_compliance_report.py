@@ -221,6 +221,14 @@ def test_a_trail_that_was_tampered_with_is_said_and_the_rest_is_reported(lake: P
     assert sections["runs"]["runs"]
 
 
+def test_decisions_of_the_service_that_wait_for_the_trail_are_counted(lake: Path, tmp_path: Path) -> None:
+    assert report(lake, tmp_path / "one")["sections"]["trail"]["decisions_of_the_service"] is None
+    (lake / "journal/decisions").mkdir(parents=True)
+    (lake / "journal/decisions/a.ndjson").write_text("{}\n")
+    counted = report(lake, tmp_path / "two")["sections"]["trail"]["decisions_of_the_service"]
+    assert counted == {"whole": 0, "gone": 0, "waiting": 1, "faults": 0}
+
+
 def test_that_a_report_was_made_is_in_the_audit_trail(lake: Path, tmp_path: Path) -> None:
     report(lake, tmp_path / "bundle", "2026-03-04", "2026-03-04")
     entry = rows(lake, AUDIT)
