@@ -75,13 +75,14 @@ def make_report(
     period = period_of(first.date(), last.date(), now().date())
     compliance_bundle.check_free(folder)
     key = compliance_bundle.key_of(read_settings().signing_key_file)
+    signed_by = None if key is None else key.key_id
     keys = checkers_of(read_audit_settings(), trusted_key or [])
     found = lake_at(lake, storage_option)
     with opened(found) as log, acting(log, who(), now, Action.EXPORT, "compliance report", why) as act:
-        act.details |= {"from": str(period.first), "to": str(period.last), "signed_by": None if key is None else key.key_id}
-        written = compliance_bundle.write(folder, evidence(found, log, keys, period, now()), key)
+        act.details |= {"from": str(period.first), "to": str(period.last), "signed_by": signed_by}
+        written = compliance_bundle.write(folder, evidence(found, log, keys, period, now(), signed_by), key)
         act.details["files"] = written
-    typer.echo(f"{', '.join(written)} in {folder}, {'unsigned' if key is None else f'signed by {key.key_id}'}")
+    typer.echo(f"{', '.join(written)} in {folder}, {'unsigned' if signed_by is None else f'signed by {signed_by}'}")
 
 
 @compliance.command("verify")

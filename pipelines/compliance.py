@@ -66,8 +66,10 @@ def period_of(first: date, last: date, today: date) -> Period:
     return Period(first, last)
 
 
-def evidence(lake: Lake, log: AuditLog, keys: Mapping[str, Checker], period: Period, now: datetime) -> dict[str, Any]:
-    """The report of a period; UsageError if it ended before the lake's first run."""
+def evidence(
+    lake: Lake, log: AuditLog, keys: Mapping[str, Checker], period: Period, now: datetime, signed_by: str | None
+) -> dict[str, Any]:
+    """The report of a period, which the key ``signed_by`` is to sign, if any is; UsageError if it ended before the lake's first run."""
     certified = compliance_runs.certified(lake)
     if not certified or certified[0].started_at >= period.end:
         since = f"its first run began on {certified[0].started_at.date()}" if certified else "it has no run yet"
@@ -88,6 +90,7 @@ def evidence(lake: Lake, log: AuditLog, keys: Mapping[str, Checker], period: Per
         "format": FORMAT,
         "made_at": now.isoformat(timespec="seconds"),
         "made_by_version": version("leofric"),
+        "signed_by": signed_by,
         "period": {"from": period.first.isoformat(), "to": period.last.isoformat(), "has_ended": now >= period.end},
         "sections": {name: sections[name] for name in EVIDENCE},
         "frameworks": [asdict(one) for one in framework_map().frameworks],
@@ -140,9 +143,9 @@ def _quarantine(lake: Lake, period: Period) -> Section:
     """What came into quarantine, and what stood there when the period's last load or replay had ended."""
     came = _rows(lake, QUARANTINE, "ingested_at", period, ["reasons", "amount_minor", "currency"])
     by_reason = Counter(reason for row in came for reason in row["reasons"])
-    money: Counter[str] = Counter()
+    money: dict[str, list[int]] = {}
     for row in came:
-        money[row["currency"] or ""] += row["amount_minor"] or 0
+        money.setdefault(row["currency"] or "", []).append(row["amount_minor"] or 0)
     daily = _of_days(lake, QUARANTINE_DAILY, "as_of_date", date.min, period.last)
     newest = max((row["as_of_date"] for row in daily), default=None)
     names = ("state", "age", "currency", "records", "amount_minor")
@@ -150,7 +153,10 @@ def _quarantine(lake: Lake, period: Period) -> Section:
     return {
         "came": len(came),
         "came_by_reason": [{"reason": reason, "records": count} for reason, count in sorted(by_reason.items())],
-        "came_by_currency": [{"currency": code or None, "amount_minor": amount} for code, amount in sorted(money.items())],
+        "came_by_currency": [
+            {"currency": code or None, "records": len(amounts), "amount_minor": sum(amounts) if code else None}
+            for code, amounts in sorted(money.items())
+        ],
         "stood_as_of": None if newest is None else newest.isoformat(),
         "stood": sorted(stood, key=lambda row: [str(value) for value in row.values()]),
     }

@@ -19,6 +19,12 @@ from models.champions import key_in
 
 REPORT, PAGE, SIGNATURE = "report.json", "report.html", "report.sig"
 FORMAT: Final = 1
+_ORDER: Final = (
+    *("what", "run_id", "sequence", "kind", "status", "files", "entry", "decision", "number", "at", "day", "table", "model_id", "subject"),
+    *("action", "act", "name", "scopes", "scenario", "is_suspicious", "reason", "state", "age", "currency", "source", "runs", "records"),
+    *("accepted", "quarantined", "duplicates", "amount_minor", "dimension", "numerator", "denominator", "ratio", "before", "after", "now"),
+)
+"""In which order the page has names of rows."""
 _SAYS: Final = {"format", "files", "key_id", "public_key", "signature"}
 
 
@@ -52,7 +58,14 @@ def html(document: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["ordered"] = _ordered
     return environment.get_template("compliance.html").render(report=document)
+
+
+def _ordered(rows: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """A row's names and values as people read them, not as canonical JSON sorts them; what is not in the order comes last."""
+    places = {name: place for place, name in enumerate(_ORDER)}
+    return sorted(rows.items(), key=lambda pair: (places.get(pair[0], len(places)), pair[0]))
 
 
 def key_of(file: Path | None) -> Ed25519Key | None:
@@ -133,7 +146,7 @@ def check(folder: Path, trusted: Path | None) -> Checked:
     if said is None:
         return Checked((f"{SIGNATURE} is not as it was written",))
     faults = [f"{name} is not as it was written" for name, digest in _hashes(files).items() if said["files"].get(name) != digest]
-    faults += [] if faults else _page_faults(files)
+    faults += [] if faults else _page_faults(files, said["key_id"])
     faults += _signature_faults(said, key)
     return Checked(tuple(faults), said["key_id"], key is not None and not faults)
 
@@ -159,10 +172,12 @@ def _said(data: bytes) -> dict[str, Any] | None:
     return said if whole and said["format"] == FORMAT and texts in {0, 3} and (texts or of_key == [None] * 3) else None
 
 
-def _page_faults(files: Mapping[str, bytes]) -> list[str]:
-    """Whether the page is the one that this version makes of the report; of another version's only the hash can say."""
+def _page_faults(files: Mapping[str, bytes], key_id: str | None) -> list[str]:
+    """Whether the report knows its signer, and the page is what this version makes of it; of another version's only the hash can say."""
     try:
         document = json.loads(files[REPORT])
+        if document["signed_by"] != key_id:
+            return [f"{REPORT} says that its signature is by {document['signed_by']}, {SIGNATURE} is by {key_id}"]
         if document["made_by_version"] != version("leofric") or html(document).encode() == files[PAGE]:
             return []
     except (ValueError, KeyError, TypeError, jinja2.UndefinedError):

@@ -81,7 +81,7 @@ def _by_kind(chosen: Sequence[Certified]) -> list[dict[str, Any]]:
     sums: dict[str, Counter[str]] = {}
     for one in chosen:
         said = sums.setdefault(one.document["kind"], Counter())
-        said.update({"runs": 1, "not_succeeded": one.document["status"] != "succeeded"})
+        said.update({"runs": 1, "not_succeeded": int(one.document["status"] != "succeeded")})
         said.update({name: one.document["totals"][name] for name in ("records", *_PLACES)})
     return [{"kind": kind} | dict(said) for kind, said in sorted(sums.items())]
 

@@ -107,6 +107,7 @@ def test_a_report_says_what_the_lake_holds_of_the_period(lake: Path, tmp_path: P
     assert [row["kind"] for row in sections["runs"]["by_kind"]] == ["feedback", "load", "replay", "score"]
     loads = next(row for row in sections["runs"]["by_kind"] if row["kind"] == "load")
     assert (loads["runs"], loads["records"], loads["quarantined"], loads["duplicates"]) == (2, 46, 3, 1)
+    assert [type(row["not_succeeded"]) for row in sections["runs"]["by_kind"]] == 4 * [int]
     for row in sections["runs"]["money"]:
         assert row["source"] == row["accepted"] + row["quarantined"] + row["duplicates"]
     last = max(rows(lake, RUNS), key=lambda row: int(row["sequence"]))
@@ -267,6 +268,7 @@ def test_a_signed_bundle_is_verified_without_the_lake(made: Path, tmp_path: Path
     shutil.rmtree(lake)
     said = done("compliance", "verify", tmp_path / "bundle", "--trusted-key", tmp_path / "public.pem")
     assert f"signed by {key.key_id}, which is trusted" in said
+    assert f"Signed by the key {key.key_id}" in (tmp_path / "bundle/report.html").read_text()
     assert "add --trusted-key" in done("compliance", "verify", tmp_path / "bundle")
     (tmp_path / "other.pem").write_bytes(ed25519_key().public.pem)
     other = leofric("compliance", "verify", tmp_path / "bundle", "--trusted-key", tmp_path / "other.pem", "--json")
@@ -277,6 +279,7 @@ def test_a_signed_bundle_is_verified_without_the_lake(made: Path, tmp_path: Path
 def test_a_bundle_without_a_key_says_that_it_is_unsigned(lake: Path, tmp_path: Path) -> None:
     ran = done("compliance", "report", tmp_path / "bundle", "--from", "2026-03-04", "--to", "2026-03-05", "--lake", lake)
     assert ran.endswith("unsigned\n")
+    assert "<strong>Unsigned:</strong>" in (tmp_path / "bundle/report.html").read_text()
     assert "unsigned: whoever changed all three files would not be found" in " ".join(
         done("compliance", "verify", tmp_path / "bundle").split()
     )
@@ -288,9 +291,17 @@ def test_a_bundle_without_a_key_says_that_it_is_unsigned(lake: Path, tmp_path: P
 @pytest.mark.parametrize("signed", [True, False])
 def test_a_changed_byte_anywhere_in_a_bundle_is_found(signed: bool, tmp_path: Path) -> None:
     """Every byte of the signature, and every hundredth of the others; without a trusted key."""
-    document = {"made_by_version": "another", "period": {}, "sections": {}, "requirements": [], "words": "x" * 1_000}
+    key = ed25519_key() if signed else None
+    document: dict[str, Any] = {
+        "made_by_version": "another",
+        "signed_by": key and key.key_id,
+        "period": {},
+        "sections": {},
+        "requirements": [],
+        "words": "x" * 1_000,
+    }
     files = {"report.json": json.dumps(document).encode(), "report.html": b"<!DOCTYPE html>" + b"<p>" * 300}
-    files["report.sig"] = compliance_bundle.signature_of(files, ed25519_key() if signed else None)
+    files["report.sig"] = compliance_bundle.signature_of(files, key)
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     assert compliance_bundle.check(tmp_path, None).faults == ()
@@ -304,6 +315,14 @@ def test_a_changed_byte_anywhere_in_a_bundle_is_found(signed: bool, tmp_path: Pa
         (tmp_path / name).unlink()
         assert compliance_bundle.check(tmp_path, None).faults == (f"{name} is not there",)
         (tmp_path / name).write_bytes(data)
+
+
+def test_a_signature_that_was_taken_away_is_missed(lake: Path, tmp_path: Path, key: Ed25519Key) -> None:
+    report(lake, tmp_path / "bundle")
+    files = {name: (tmp_path / "bundle" / name).read_bytes() for name in FILES[:2]}
+    (tmp_path / "bundle/report.sig").write_bytes(compliance_bundle.signature_of(files, None))
+    ran = leofric("compliance", "verify", tmp_path / "bundle")
+    assert (ran.exit_code, ran.stdout) == (1, f"report.json says that its signature is by {key.key_id}, report.sig is by None\n")
 
 
 def test_a_page_of_another_report_is_found_though_its_hash_was_mended(lake: Path, tmp_path: Path) -> None:
