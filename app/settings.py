@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         default=30, ge=1, description="a state of the lake that could be seen in so many days before is never vacuumed away"
     )
     signing_key_file: Path | None = Field(
-        default=None, description="an Ed25519 private key in PEM: models that are trained are signed with it"
+        default=None, description="an Ed25519 private key in PEM: models that are trained are signed with it, and bundles of evidence"
     )
     trusted_key_file: Path | None = Field(
         default=None, description="an Ed25519 public key in PEM: only models signed with its other half are used"

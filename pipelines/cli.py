@@ -15,6 +15,7 @@ from pipelines import (
     cli_access,
     cli_audit,
     cli_catalog,
+    cli_compliance,
     cli_delta,
     cli_detection,
     cli_lineage,
@@ -324,6 +325,7 @@ app.add_typer(cli_quarantine.quarantine, name="quarantine")
 app.add_typer(cli_audit.audit, name="audit")
 cli_delta.add_to(app)
 app.add_typer(cli_retention.retention, name="retention")
+app.add_typer(cli_compliance.compliance, name="compliance")
 
 # Commands of packages that the command line does not know, the service's above all.
 for _command in entry_points(group="leofric.commands"):

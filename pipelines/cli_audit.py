@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,9 +19,6 @@ from pipelines.cli_common import (
     print_json,
     reports_errors,
 )
-
-if TYPE_CHECKING:
-    from app.lake.lake import Lake
 
 audit = typer.Typer(help="The audit trail: who did what, when, why and from where.", no_args_is_help=True)
 
@@ -133,7 +130,7 @@ def verify_trail(
     else:
         found = lake_at(str(lake), storage_option)
         with opened(found) as log:
-            finding = trail.verify_lake(found, log, keys, heads, journal or _journal_of(found))
+            finding = trail.verify_lake(found, log, keys, heads, journal or trail.journal_of(found))
     if as_json:
         print_json(finding.document())
     else:
@@ -141,9 +138,3 @@ def verify_trail(
             typer.echo(sentence)
     if not finding.holds:
         raise typer.Exit(FAILED)
-
-
-def _journal_of(lake: "Lake") -> Path | None:
-    """Where the service of a local lake keeps its journal, if it has one."""
-    folder = lake.storage.local_path("journal") if lake.storage.is_local else None
-    return folder if folder is not None and folder.is_dir() else None

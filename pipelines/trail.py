@@ -81,6 +81,12 @@ class Finding:
         )
 
 
+def journal_of(lake: Lake) -> Path | None:
+    """Where the service of a local lake keeps its journal, if it has one."""
+    folder = lake.storage.local_path("journal") if lake.storage.is_local else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
 def verify_lake(lake: Lake, log: AuditLog, keys: Mapping[str, Checker], heads: Sequence[KnownHead], journal: Path | None) -> Finding:
     """Verify a lake's trail; ``journal`` is the service's, None if its segments are not at hand."""
     seen: set[str] = set()

@@ -71,6 +71,7 @@ COMMANDS = {
     "retention hold release 1 --why w": "retention",
     "retention hold list": "retention",
     "retention relationships load LABELS --why w": "retention",
+    "compliance report OUT --from 2026-03-01 --to 2026-03-05": "audit_read",
     "audit list": "audit_read",
     "audit export OUT": "audit_read",
     "audit verify": "audit_verify",
