@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 import obstore
 import pyarrow as pa
-from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, GenericError, PreconditionError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from app.errors import UsageError
@@ -73,10 +73,14 @@ class Storage:
         return Path(self.root).absolute() / path
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
-        """Every object below ``prefix``, in no order."""
-        for batch in obstore.list(self._store, prefix or None):
-            for meta in batch:
-                yield Entry(meta["path"], meta["size"])
+        """Every object below ``prefix``, in no order; a bucket that is not there yet has none."""
+        try:
+            for batch in obstore.list(self._store, prefix or None):
+                for meta in batch:
+                    yield Entry(meta["path"], meta["size"])
+        except GenericError as error:
+            if "NoSuchBucket" not in str(error):
+                raise
 
     def children(self) -> Iterator[Entry]:
         """Every object right at the root, and none of those in folders below, in no order."""

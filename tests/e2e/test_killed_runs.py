@@ -28,7 +28,7 @@ from tests.support.landing import ndjson_bytes, record, records, write_csv, writ
 from tests.support.review import correct, replayed
 
 STAGES = ("open", "ingest", "bronze", "duplicates", "silver", "gold", "reconcile", "publish")
-RANDOM_MOMENTS = 30
+RANDOM_MOMENTS = 16
 
 
 @pytest.fixture(scope="module")

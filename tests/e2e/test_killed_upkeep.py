@@ -17,7 +17,7 @@ from tests.support.killed_run import ACTS, OPTIMIZE, RESTORE, SETTINGS, VACUUM
 from tests.support.lake import content, files_but_audit, files_in, load, opened
 from tests.support.landing import record, records, write_csv
 
-MOMENTS = 12
+MOMENTS = 8
 
 
 @pytest.fixture(scope="module")

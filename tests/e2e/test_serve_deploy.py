@@ -90,11 +90,14 @@ def test_the_config_is_deployed_deployed_anew_with_other_settings_and_shut_down(
 
 
 def interrupt(running: "subprocess.Popen[bytes]") -> None:
-    """Press Ctrl-C until it ends: Ray's client loses one that comes while it waits for the application."""
-    for _ in range(8):
+    """Press Ctrl-C until it ends: Ray's client loses one that comes while it waits for the application.
+
+    It may take a while to shut down, and whoever presses again meanwhile disturbs it.
+    """
+    for _ in range(4):
         running.send_signal(signal.SIGINT)
         try:
-            running.wait(15)
+            running.wait(60)
         except subprocess.TimeoutExpired:
             continue
         return

@@ -45,7 +45,7 @@ def test_a_missing_and_an_unknown_column_are_named() -> None:
 def test_a_stage_that_writes_what_it_must_not_fails_the_run_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_csv(tmp_path / "landing/a.csv", records(1, 9))
     monkeypatch.setattr(
-        gold, "_DAILY", ((CHANNEL_DAILY, gold.CHANNEL_DAILY_SQL.replace("channel, currency,", "channel, lower(currency) as currency,")),)
+        gold, "DAILY", ((CHANNEL_DAILY, gold.CHANNEL_DAILY_SQL.replace("channel, currency,", "channel, lower(currency) as currency,")),)
     )
     with pytest.raises(BoundaryViolated, match="gold/channel_daily: column currency has 'gbp'"):
         load(tmp_path / "landing", tmp_path / "lake")

@@ -45,7 +45,7 @@ PLANTED = st.dictionaries(st.integers(1, 40), st.sampled_from(DEFECTS), min_size
     wrong_first=st.booleans(),
     scored_between=st.booleans(),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_corrected_later_is_corrected_from_the_start(
     planted: dict[int, Record], twice: set[int], cut: int, replay_at: int, wrong_first: bool, scored_between: bool
 ) -> None:

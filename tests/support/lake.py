@@ -21,7 +21,7 @@ from pipelines.progress import Observer, Silent
 from pipelines.query import query
 from pipelines.run import run
 
-OF_RUNS = {"run_id", "ingested_at", "ingest_date", "loaded_by", "scored_at", "raised_by", "raised_at"}
+OF_RUNS = {"run_id", "ingested_at", "ingest_date", "loaded_by", "scored_at", "raised_by", "raised_at", "as_of_date"}
 
 NOW = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
 
