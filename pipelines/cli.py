@@ -11,6 +11,7 @@ import typer
 
 from app.compliance.roles import Action
 from app.errors import UsageError
+from app.lake.on_command import FAILED, lake_at, storage_at, storage_options
 from pipelines import (
     cli_access,
     cli_audit,
@@ -25,7 +26,6 @@ from pipelines import (
     cli_rollout,
 )
 from pipelines.cli_common import (
-    FAILED,
     AsOfOption,
     Format,
     JsonOption,
@@ -34,12 +34,9 @@ from pipelines.cli_common import (
     clearance_of,
     console_for_results,
     errors,
-    lake_at,
     needs,
     print_json,
     reports_errors,
-    storage_at,
-    storage_options,
     tell_lineage,
 )
 

@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.compliance.roles import Action, Role
+from app.lake.on_command import DENIED, lake_at
 from app.settings import operator
-from pipelines.cli_common import (
-    DENIED,
-    JsonOption,
-    LakeOption,
-    StorageOption,
-    console_for_results,
-    lake_at,
-    needs,
-    print_json,
-    reports_errors,
-)
+from pipelines.cli_common import JsonOption, LakeOption, StorageOption, console_for_results, needs, print_json, reports_errors
 
 if TYPE_CHECKING:
     from app.compliance.access import Change, Grants

@@ -8,17 +8,8 @@ import typer
 
 from app.compliance.roles import Action
 from app.errors import UsageError
-from pipelines.cli_common import (
-    FAILED,
-    JsonOption,
-    LakeOption,
-    StorageOption,
-    console_for_results,
-    lake_at,
-    needs,
-    print_json,
-    reports_errors,
-)
+from app.lake.on_command import FAILED, lake_at
+from pipelines.cli_common import JsonOption, LakeOption, StorageOption, console_for_results, needs, print_json, reports_errors
 
 audit = typer.Typer(help="The audit trail: who did what, when, why and from where.", no_args_is_help=True)
 

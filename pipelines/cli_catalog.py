@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from app.compliance.roles import Action
-from pipelines.cli_common import JsonOption, StorageOption, console_for_results, lake_at, needs, print_json, reports_errors
+from app.lake.on_command import lake_at
+from pipelines.cli_common import JsonOption, StorageOption, console_for_results, needs, print_json, reports_errors
 
 catalog = typer.Typer(help="The catalogue of tables and columns: meaning, class, owner, retention.", no_args_is_help=True)
 

@@ -6,24 +6,23 @@ from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from app.compliance.roles import Action
-from app.errors import AccessDenied, LeofricError, UsageError
+from app.errors import LeofricError
+from app.lake import on_command
+from app.lake.on_command import Parameters, exit_code
 
 if TYPE_CHECKING:
-    from app.compliance.access import Clearance
+    from app.compliance.access import Clearance, Denial
     from app.lake.lake import Lake
     from app.lake.storage import Storage
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-FAILED, WRONG_USAGE, DENIED = 1, 2, 3
-ACTION = "leofric_action"
-"""The attribute of a command that says what it needs."""
 _WIDTH = 140  # of tables that go to a file or a pipe
 
 
@@ -45,8 +44,6 @@ AsOfOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
-
-Parameters = ParamSpec("Parameters")
 
 
 class Format(StrEnum):
@@ -71,59 +68,15 @@ def reports_errors(command: Callable[Parameters, None]) -> Callable[Parameters, 
     return wrapped
 
 
-def exit_code(error: LeofricError) -> int:
-    """What a command that failed so ends with."""
-    if isinstance(error, AccessDenied):
-        return DENIED
-    return WRONG_USAGE if isinstance(error, UsageError) else FAILED
-
-
 def needs(action: Action | None) -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
-    """Let a command run only for whom the lake's policy allows it; None: for everybody. Nothing of the command has run when it is denied.
-
-    A command that was given no lake is not held up. It stands below ``reports_errors``.
-    """
-
-    def decorated(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
-        @wraps(command)
-        def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-            lake, options = kwargs.get("lake"), kwargs.get("storage_option")
-            if action is not None and isinstance(lake, str):
-                from app.lake.access import require
-                from app.settings import operator
-                from pipelines.audit import denied
-
-                storage = storage_at(lake, options if isinstance(options, list) else None)
-                require(storage, operator(), action, command.__name__, denied)
-            command(*args, **kwargs)
-
-        wrapped.__dict__[ACTION] = action
-        return wrapped
-
-    return decorated
+    """Let a command run only for whom the lake's policy allows it (``on_command.needs``). It stands below ``reports_errors``."""
+    return on_command.needs(action, _denied)
 
 
-def storage_at(root: str, options: list[str] | None) -> "Storage":
-    """The storage at an address that a user gave."""
-    from app.lake.storage import Storage
+def _denied(storage: "Storage", denial: "Denial") -> None:
+    from pipelines.audit import denied
 
-    return Storage(root.removeprefix("file://"), storage_options(options))
-
-
-def storage_options(options: list[str] | None) -> dict[str, str]:
-    """NAME=VALUE texts as a dictionary."""
-    pairs = [option.partition("=") for option in options or []]
-    for name, equals, _ in pairs:
-        if not equals:
-            raise UsageError(f"--storage-option {name}: write it as NAME=VALUE")
-    return {name: value for name, _, value in pairs}
-
-
-def lake_at(root: str, options: list[str] | None) -> "Lake":
-    """The lake at an address that a user gave."""
-    from app.lake.lake import open_lake
-
-    return open_lake(storage_at(root, options))
+    denied(storage, denial)
 
 
 def clearance_of(lake: "Lake") -> "Clearance":

@@ -9,18 +9,9 @@ from typing import Annotated
 import typer
 
 from app.compliance import roles
+from app.lake.on_command import FAILED, lake_at
 from pipelines.cli_audit import TrustedKeyOption
-from pipelines.cli_common import (
-    FAILED,
-    JsonOption,
-    LakeOption,
-    StorageOption,
-    console_for_results,
-    lake_at,
-    needs,
-    print_json,
-    reports_errors,
-)
+from pipelines.cli_common import JsonOption, LakeOption, StorageOption, console_for_results, needs, print_json, reports_errors
 
 compliance = typer.Typer(help="What frameworks ask, what answers it, and the evidence of a period.", no_args_is_help=True)
 

@@ -10,6 +10,7 @@ import typer
 
 from app.compliance.roles import Action
 from app.errors import UsageError
+from app.lake.on_command import lake_at, storage_at
 from app.settings import operator
 from pipelines.cli_common import (
     JsonOption,
@@ -18,11 +19,9 @@ from pipelines.cli_common import (
     clearance_of,
     console_for_results,
     errors,
-    lake_at,
     needs,
     print_json,
     reports_errors,
-    storage_at,
     tell_lineage,
 )
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.compliance.roles import Action
-from pipelines.cli_common import JsonOption, LakeOption, StorageOption, clearance_of, lake_at, needs, print_json, reports_errors, storage_at
+from app.lake.on_command import lake_at, storage_at
+from pipelines.cli_common import JsonOption, LakeOption, StorageOption, clearance_of, needs, print_json, reports_errors
 
 if TYPE_CHECKING:
     from app.lineage.graph import Answer

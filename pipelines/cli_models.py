@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.compliance.roles import Action
+from app.lake.on_command import lake_at
 from app.settings import operator
 from pipelines.cli_common import (
     JsonOption,
@@ -17,7 +18,6 @@ from pipelines.cli_common import (
     clearance_of,
     console_for_results,
     errors,
-    lake_at,
     needs,
     print_json,
     reports_errors,

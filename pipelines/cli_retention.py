@@ -9,19 +9,17 @@ import typer
 
 from app.compliance import roles
 from app.errors import UsageError
+from app.lake.on_command import FAILED, lake_at, storage_at
 from app.settings import operator
 from pipelines.cli_common import (
-    FAILED,
     JsonOption,
     LakeOption,
     StorageOption,
     console_for_results,
     errors,
-    lake_at,
     needs,
     print_json,
     reports_errors,
-    storage_at,
     tell_lineage,
 )
 

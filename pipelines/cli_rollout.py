@@ -7,17 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from app.compliance.roles import Action
+from app.lake.on_command import lake_at
 from app.settings import operator
-from pipelines.cli_common import (
-    JsonOption,
-    LakeOption,
-    StorageOption,
-    console_for_results,
-    lake_at,
-    needs,
-    print_json,
-    reports_errors,
-)
+from pipelines.cli_common import JsonOption, LakeOption, StorageOption, console_for_results, needs, print_json, reports_errors
 
 rollout = typer.Typer(help="A challenger on a share of the service's traffic: in shadow, or as a canary.", no_args_is_help=True)
 

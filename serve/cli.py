@@ -16,8 +16,9 @@ import typer
 
 from app.compliance.roles import Action
 from app.errors import LeofricError
+from app.lake.on_command import storage_options
 from serve import logs, loopback
-from serve.cli_common import LakeOption, StorageOption, needs, reports_errors, storage_options
+from serve.cli_common import LakeOption, StorageOption, needs, reports_errors
 from serve.settings import HISTORIES, RATE_LIMIT_STORAGE, ServeSettings, settings_of
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.compliance.roles import Action
+from app.lake.on_command import lake_at
 from app.settings import operator
 from serve.access import Scope
-from serve.cli_common import JsonOption, OwnLakeOption, StorageOption, lake_at, needs, print_json, reports_errors
+from serve.cli_common import JsonOption, OwnLakeOption, StorageOption, needs, print_json, reports_errors
 
 if TYPE_CHECKING:
     from serve.keys import StoredKey

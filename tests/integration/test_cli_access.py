@@ -15,9 +15,9 @@ from app.compliance.access import page
 from app.compliance.masking import STARS, TOKEN_PREFIX, token, token_key
 from app.compliance.roles import Action
 from app.contracts.lake import AUDIT
+from app.lake.on_command import ACTION
 from app.settings import operated_by, operator
 from pipelines.cli import app
-from pipelines.cli_common import ACTION
 from tests.support.lake import load, opened, rows
 from tests.support.landing import record, records, write_csv
 
