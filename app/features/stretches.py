@@ -67,9 +67,15 @@ def new_rows(count: int) -> Rows:
 def more_rows(rows: Rows, least: int) -> Rows:
     """The same payments with room for twice as many as there are to be."""
     out = new_rows(max(2 * least, 1024))
-    for name in Rows._fields:
-        getattr(out, name)[: len(rows.booked_at)] = getattr(rows, name)
+    had = _memory(rows)
+    _memory(out)[: len(had)] = had
     return out
+
+
+def _memory(rows: Rows) -> Int64s:
+    """All that the columns hold, as it lies: payments begin with ``booked_at``, and nothing lies between them."""
+    words = _PAYMENT.itemsize // rows.booked_at.itemsize
+    return np.lib.stride_tricks.as_strided(rows.booked_at, (len(rows.booked_at) * words,), (rows.booked_at.itemsize,))
 
 
 class Stretches(NamedTuple):
