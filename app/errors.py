@@ -16,6 +16,7 @@ LeofricError
 │   └── UnknownRecord     quarantine has no such record
 ├── ModelError            a model is not there, is damaged, or may not become the champion (exit code 1)
 ├── AuditError            the audit trail cannot be written, or is not what was written (exit code 1)
+├── KeyStoreError         the keys of a sealed lake's data subjects cannot be had (exit code 1)
 └── NotReconciled         control totals differ: nothing was published (exit code 1)
 
 Each pickles, since Ray carries errors between processes: the arguments of ``__init__`` are the arguments of the
@@ -100,6 +101,10 @@ class ModelError(LeofricError):
 
 class AuditError(LeofricError):
     """The audit trail cannot be read or written, or an entry of it is none."""
+
+
+class KeyStoreError(LeofricError):
+    """The key store of a sealed lake is not there, is another lake's, or cannot be opened by the key that the settings name."""
 
 
 class NotReconciled(LeofricError):

@@ -79,10 +79,15 @@ def of_columns(columns: Mapping[str, Text], booked_at: Int64s, amount_minor: Int
 
 def of_texts(texts: pa.ChunkedArray, key: bytes) -> Words:
     """64 bits of each text: the first word of SipHash-2-4-128 of its bytes; a null is an empty text."""
+    return wide(texts, key)[0]
+
+
+def wide(texts: pa.StringArray | pa.ChunkedArray, key: bytes) -> tuple[Words, Words]:
+    """128 bits of each text, SipHash-2-4-128 of its bytes, in two words; a null is an empty text."""
     column = from_arrow(texts)
     high, low = (np.empty(len(texts), dtype=np.uint64) for _ in range(2))
     _hash_ids(column.data, column.offsets, np.frombuffer(key, dtype="<u8"), high, low)
-    return high
+    return high, low
 
 
 def _int64(column: pa.ChunkedArray) -> Int64s:

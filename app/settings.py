@@ -116,3 +116,31 @@ def read_audit_settings() -> AuditSettings:
             "LEOFRIC_AUDIT_KEY_FILE, LEOFRIC_AUDIT_KEY and LEOFRIC_AUDIT_VAULT are three ways to name one key: set one of them"
         )
     return settings
+
+
+class SubjectSettings(BaseSettings):
+    """The key store of a sealed lake and what opens it; read from the environment as ``LEOFRIC_SUBJECT_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="LEOFRIC_SUBJECT_", frozen=True, extra="forbid")
+
+    keys: str | None = Field(default=None, description="where the key store is, if not where it was made: a folder or s3://bucket/prefix")
+    key_file: Path | None = Field(default=None, description="a file with the secret that wraps its keys, at least 32 bytes")
+    key: SecretStr | None = Field(default=None, description="the same secret, as the variable's value")
+    vault: str | None = Field(
+        default=None, description="https://host/v1/transit/keys/name: an aes256-gcm96 key of Vault that wraps its keys"
+    )
+    vault_token_file: Path | None = Field(default=None, description="a file with the token for Vault")
+
+
+def read_subject_settings() -> SubjectSettings:
+    """The settings of the environment; UsageError if the wrapping key is named in more than one way."""
+    try:
+        settings = SubjectSettings()
+    except ValidationError as error:
+        names = ", ".join(f"LEOFRIC_SUBJECT_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors(include_input=False))
+        raise UsageError(f"{names}; docs/settings.md lists what they may be") from None
+    if sum(key is not None for key in (settings.key_file, settings.key, settings.vault)) > 1:
+        raise UsageError(
+            "LEOFRIC_SUBJECT_KEY_FILE, LEOFRIC_SUBJECT_KEY and LEOFRIC_SUBJECT_VAULT are three ways to name one key: set one of them"
+        )
+    return settings

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.compliance import certificate as certificates
 from app.lake import lock, reference, runs
+from app.lake import subjects as key_store
 from app.lake.delta import Change
 from app.lake.lake import create
 from app.lake.storage import Storage
@@ -72,11 +73,14 @@ def attempt(
             recovered = publish.recover(lake)
             history = runs.runs(lake)
             weights = reference.in_force(storage, started_at.date())
-        run = Run(run_id, history[-1]["sequence"] + 1 if history else 1, started_at, lake, settings, weights)
+        sequence = history[-1]["sequence"] + 1 if history else 1
+        run = Run(run_id, sequence, started_at, lake, settings, weights, b"" if lake.subjects is None else secrets.token_bytes(32))
         publish.begin(lake, run_id)
         try:
             publication = prepare(Attempt(run, stages, history, recovered))
             held.confirm()
+            if lake.subjects is not None:
+                lake.now_with(key_store.keep_waiting(storage, run_id, lake.subjects, run.secret))
         except BaseException as error:
             publish.undo(lake, run_id)
             audit.run_failed(lake, run_id, run.sequence, error)

@@ -1,7 +1,7 @@
 """Bronze: read a unit, keep it as it came, validate it, set aside what is not accepted."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 
-from app import columns
+from app import columns, fingerprints
+from app.columns import Text
 from app.compliance import control_totals
 from app.compliance.control_totals import Totals
 from app.contracts import landing, reasons
 from app.contracts.lake import BRONZE, QUARANTINE
 from app.contracts.table import TableContract
 from app.errors import FileRejected
-from app.fingerprints import fingerprints
 from app.lake import arrivals, delta, layout, reference
 from app.lake.keys import Keys
 from app.readers import csv, ndjson, parquet
@@ -28,7 +28,7 @@ from app.reference import currencies
 from app.reference.modulus import WeightTable
 from app.validation import modulus, transaction
 from app.validation.transaction import Validated
-from pipelines import corrected
+from pipelines import corrected, sealing
 from pipelines.boundary import guard
 from pipelines.work import Batch, Bronzed, Corrected, Quality, Rejection, Run, Unit
 
@@ -71,6 +71,7 @@ class _Ledger:
         self._unit = unit
         self._bronze = writer(run, unit, BRONZE)
         self._quarantine = writer(run, unit, QUARANTINE)
+        self._sealer = sealing.sealer(run, unit)
         self._source = Totals()
         self._by_reason: Counter[str] = Counter()
         self._quality = Quality()
@@ -99,16 +100,24 @@ class _Ledger:
             currencies.readable_exponents(),
         )
         self._quality += _quality(self._run, parsed, validated)
+        parsed, validated, texts = self._sealed(parsed, validated)
         if parsed.columns.num_rows:
             self._bronze.write(guard(BRONZE, with_source(self._run, self._unit, parsed.columns, parsed.record_number)))
         self._set_aside(parsed, validated)
         accepted = np.flatnonzero(~validated.rejected)
-        prints = fingerprints(validated.typed, self._run.lake.key)
+        prints = fingerprints.of_columns(texts, validated.booked_at, validated.amount_minor, self._run.lake.key)
         self._keys.append(Keys(prints.id_high[accepted], prints.id_low[accepted], prints.content[accepted]))
         self._numbers.append(parsed.record_number[accepted])
         counts = np.bincount(validated.account_checks[accepted], minlength=len(modulus.RESULTS)).tolist()
         self._checks.update(dict(zip(modulus.RESULTS, counts, strict=True)))
         yield from _by_date(checked(self._run, parsed, validated), accepted, self._options)
+
+    def _sealed(self, parsed: Parsed, validated: Validated) -> tuple[Parsed, Validated, Mapping[str, Text]]:
+        """What may be written of a block, and the texts that its content fingerprints are made of."""
+        if self._sealer is None:
+            return parsed, validated, validated.canonical
+        sealed = self._sealer.block(parsed, validated)
+        return sealed.parsed, sealed.validated, sealing.fingerprinted(sealed, validated)
 
     def _amounts(self, parsed: Parsed) -> pa.ChunkedArray:
         form, written = self._unit.ingested.file.amounts, parsed.columns["amount"]
@@ -122,6 +131,8 @@ class _Ledger:
 
     def close(self) -> Bronzed:
         """The unit is complete: stage its files."""
+        if self._sealer is not None:
+            self._sealer.close()
         keys, begins = arrivals.arrange(self._keys, self._numbers)
         if len(keys):
             self._run.lake.storage.put(keys_path(self._run, self._unit.number), keys.data)

@@ -41,7 +41,9 @@ def _accept(run: Run, file: SourceFile, sha256: str) -> Ingested:
     head = bytes(file.storage.read_range(file.path, 0, min(_HEAD_BYTES, file.size)))
     formats.check_magic(head, form, compression)
     declared = _declared(file)
-    kept, splitter = layout.kept_file(sha256), _splitter(run, form)
+    # A sealed lake keeps no file as it came: bronze has every text of it, and all that names somebody is sealed there.
+    kept = layout.kept_file(sha256) if run.lake.sealed is None else f"{layout.staging(run.run_id)}/source-{file.number}"
+    splitter = _splitter(run, form)
     if compression is Compression.NONE:
         parts = _write(run, kept, _same_bytes(file, sha256), splitter)
         content_path = kept

@@ -14,6 +14,7 @@ from app.contracts.table import TableContract
 from app.lake import delta
 from app.lake.arrivals import CONFLICT, DUPLICATE, FIRST
 from app.lake.delta import StagedFile
+from pipelines import sealing
 from pipelines.boundary import guard
 from pipelines.bronze import blocks, quarantine_rows, typed_path, validated_block, with_source, with_sources, writer
 from pipelines.duplicates import Settled
@@ -183,12 +184,15 @@ def _verdicts(record_number: npt.NDArray[np.int64], lost: Losers | None) -> npt.
 def set_aside(run: Run, conflicts: Conflicts) -> Made:
     """Write a unit's conflicts to quarantine; their raw bytes come from the unit, read once more."""
     unit, numbers = conflicts.unit, conflicts.lost.of(CONFLICT)
-    quarantine = writer(run, unit, QUARANTINE, "-conflicts")
+    quarantine, sealer = writer(run, unit, QUARANTINE, "-conflicts"), sealing.sealer(run, unit)
     for parsed in blocks(run, unit):
         conflict = np.flatnonzero(np.isin(parsed.record_number, numbers))
         if not len(conflict):
             continue
         validated = validated_block(run, unit, parsed)
+        if sealer is not None:
+            sealed = sealer.block(parsed, validated)
+            parsed, validated = sealed.parsed, sealed.validated  # noqa: PLW2901 (what is written from here on)
         why = pa.array([[CONFLICT_REASON]] * len(conflict), pa.list_(pa.string()))
         rows = quarantine_rows(parsed, validated, conflict, why)
         quarantine.write(guard(QUARANTINE, with_source(run, unit, rows, parsed.record_number[conflict])))

@@ -26,6 +26,7 @@ class Run:
     lake: Lake
     settings: Settings
     modulus: Loaded | None = None  # the weight table that is in force
+    secret: bytes = field(default=b"", repr=False)  # of a sealed lake: what its new subjects' tokens are made of; kept nowhere
 
     @property
     def ingest_date(self) -> str:

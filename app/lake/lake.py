@@ -8,11 +8,21 @@ from deltalake import DeltaTable
 
 from app.contracts.lake import TABLES
 from app.contracts.table import TableContract
-from app.errors import LakeNotFound
+from app.errors import LakeNotFound, UsageError
 from app.lake import delta, layout
+from app.lake import subjects as key_store
 from app.lake.storage import Storage
+from app.lake.subjects import Subjects
 
 FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A sealed lake's key store: its id, and where it was made."""
+
+    store_id: str
+    location: str
 
 
 @dataclass(frozen=True)
@@ -21,7 +31,20 @@ class Lake:
 
     storage: Storage
     key: bytes = field(repr=False)
+    sealed: Sealed | None = None
     _opened: dict[str, DeltaTable] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _subjects: list[Subjects] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def subjects(self) -> Subjects | None:
+        """The key store of a sealed lake, opened when it is first asked for; None if the lake is not sealed."""
+        if self.sealed is not None and not self._subjects:
+            self._subjects.append(key_store.opened(self.sealed.location, dict(self.storage.options), self.sealed.store_id))
+        return self._subjects[0] if self._subjects else None
+
+    def now_with(self, subjects: Subjects) -> None:
+        """From now on the lake has this state of its key store."""
+        self._subjects[:] = [subjects]
 
     def table(self, contract: TableContract, version: int | None = None) -> DeltaTable:
         """The table at a version, the newest if None.
@@ -39,7 +62,7 @@ class Lake:
         return table
 
     def __getstate__(self) -> dict[str, object]:
-        return {"storage": self.storage, "key": self.key, "_opened": {}}
+        return {"storage": self.storage, "key": self.key, "sealed": self.sealed, "_opened": {}, "_subjects": list(self._subjects)}
 
 
 def create(storage: Storage, fresh_key: bytes) -> Lake:
@@ -58,6 +81,19 @@ def create(storage: Storage, fresh_key: bytes) -> Lake:
     return open_lake(storage)
 
 
+def create_sealed(storage: Storage, fresh_key: bytes, location: str, backup_days: int) -> Lake:
+    """Make an empty lake whose payments' people are in a key store at ``location``; call it only while holding the lake's lock.
+
+    UsageError if there is a lake: what is in plain text in old files cannot be sealed afterwards.
+    """
+    if _identity(storage) is not None:
+        raise UsageError(f"{storage.root} is a lake already: make a new one, sealed, and load the landing files into it")
+    store = key_store.create(location, dict(storage.options), backup_days)
+    identity = {"format": FORMAT, "key": fresh_key.hex(), "subjects": {"store": store.store_id, "at": location}, "tables": []}
+    storage.put(layout.IDENTITY, json.dumps(identity).encode())
+    return create(storage, fresh_key)
+
+
 def has(lake: Lake, contract: TableContract) -> bool:
     """Whether the lake was ever given this table: one that an older version of Leofric made gets new ones with its next run."""
     return contract.path in (_identity(lake.storage) or {}).get("tables", ())
@@ -70,7 +106,8 @@ def open_lake(storage: Storage) -> Lake:
         raise LakeNotFound(f"there is no lake at {storage.root}; `leofric run LANDING --lake {storage.root}` makes one")
     if identity.get("format") != FORMAT:
         raise LakeNotFound(f"the lake at {storage.root} has format {identity.get('format')}; this version reads format {FORMAT}")
-    return Lake(storage, bytes.fromhex(identity["key"]))
+    store = identity.get("subjects")
+    return Lake(storage, bytes.fromhex(identity["key"]), None if store is None else Sealed(store["store"], store["at"]))
 
 
 def _identity(storage: Storage) -> dict[str, Any] | None:
