@@ -68,6 +68,14 @@ def opened(values: pa.Array, register: Register) -> pa.Array:
     return both.take(pa.array(at))
 
 
+def as_text(value: bytes) -> bytes:
+    """A value of bytes as it can be shown: sealed ones are written as sealed texts are."""
+    if not is_sealed(pa.array([value], pa.binary()))[0]:
+        return value
+    cells, ends = np.frombuffer(value, dtype=np.uint8), np.array([len(value)], dtype=np.int64)
+    return _to_text(cells, np.zeros(1, dtype=np.int64), ends, np.ones(1, dtype=np.bool_))[0].tobytes()
+
+
 def is_sealed(values: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Which of these texts or bytes are sealed."""
     data, offsets = _binary(values)

@@ -157,6 +157,8 @@ def parties(identifiers: pa.StringArray, tokens: pa.StringArray) -> pa.StringArr
 
 def named(texts: pa.StringArray, register: Register) -> pa.StringArray:
     """Texts with each token replaced by what it stands for; one that is nobody's stays. The token of an account stands for its number."""
+    if not pc.any(pc.match_substring(texts, "~")).as_py():
+        return texts
     distinct = texts.dictionary_encode()
     values = distinct.dictionary.to_pylist()
     found = sorted({token for value in values for token in _FOUND.findall(value)})

@@ -105,7 +105,7 @@ def _take(doing: _Replay) -> None:
     run = doing.day.run
     with doing.day.stages.stage("corrections"):
         doing.before = kept.decisions(run.lake)
-        standings = corrections.standings(doing.before)
+        standings = corrections.standings(kept.opened(run.lake, doing.before))
         doing.approved = {item: one for item, one in standings.items() if one.state is State.APPROVED}
         if not doing.approved:
             raise ReviewRefused("no correction is approved: there is nothing to replay; `leofric quarantine list` shows what waits")

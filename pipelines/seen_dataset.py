@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from app.compliance.access import Clearance
-from app.contracts.table import Classification, TableContract
+from app.contracts.table import Classification, TableContract, holds_text
 
 
 class SeenDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
@@ -28,7 +28,11 @@ class SeenDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
         self._contract = contract
         self._clearance = clearance
         self._schema = clearance.of(raw.schema.empty_table(), contract).schema
-        self._clear = pa.schema([one for one in self._schema if clearance.is_clear(_class_of(contract, one.name))])
+        self._clear = pa.schema([one for one in self._schema if clearance.is_clear(_class_of(contract, one.name)) and not self._hides(one)])
+
+    def _hides(self, of: pa.Field) -> bool:
+        """Whether values of a column may be sealed, or tokens: what a filter says is about what they stand for."""
+        return self._clearance.register is not None and holds_text(of.type)
 
     @property
     def schema(self) -> pa.Schema:
@@ -90,7 +94,7 @@ class _Scan:
 
 def seen(raw: ds.Dataset, contract: TableContract, clearance: Clearance) -> ds.Dataset:
     """The dataset for somebody: itself where nothing of it has to be changed."""
-    return raw if clearance.sees_all_of(contract) else SeenDataset(raw, contract, clearance)
+    return raw if clearance.leaves(contract) else SeenDataset(raw, contract, clearance)
 
 
 def _class_of(contract: TableContract, name: str) -> Classification:

@@ -33,6 +33,7 @@ from app.features import feature_set, outcomes, timeline
 from app.features.payments import COLUMNS, payments
 from app.features.vector import of_facts
 from app.lake.lake import Lake
+from app.sealing import as_text
 from pipelines import kept
 from pipelines.alerts import EVIDENCE_REACHES
 from pipelines.feedback import read_feedback
@@ -78,17 +79,26 @@ def trace(lake: Lake, transaction_id: str, journal: Path | None = None) -> dict[
 
 def _way(find: Finder, outcome: str, contract: TableContract, row: Row) -> dict[str, Any]:
     source = {name: row[name] for name in _SOURCE}
-    raw = row.get("raw_record")
-    raw = kept.record(find.lake.storage, row["source_sha256"], row["source_uri"], row["record_number"]) if raw is None else raw
+    bronze = _bronze(find, row)
     return {
         "outcome": outcome,
         "table": contract.path,
-        "source": source | {"kept_file": f"bronze/files/{row['source_sha256']}", "record": raw.decode(errors="backslashreplace")},
-        "bronze": _bronze(find, row),
+        "source": source | {"kept_file": f"bronze/files/{row['source_sha256']}", "record": _record(find.lake, row, bronze)},
+        "bronze": bronze,
         "checks": _checks(row),
         "row": {name: value for name, value in row.items() if name not in ("raw_record", "reasons", "status")} | _state(row),
         "decisions": _decisions(find, row),
     }
+
+
+def _record(lake: Lake, row: Row, bronze: Row | None) -> str:
+    """The record as it came; of a sealed lake, which keeps no landing file, its texts as JSON, sealed as they are."""
+    raw = row.get("raw_record")
+    if raw is not None:
+        return as_text(raw).decode(errors="backslashreplace")
+    if lake.sealed is not None:
+        return json.dumps(bronze, ensure_ascii=False)
+    return kept.record(lake.storage, row["source_sha256"], row["source_uri"], row["record_number"]).decode(errors="backslashreplace")
 
 
 def _decisions(find: Finder, row: Row) -> list[Row]:

@@ -146,6 +146,7 @@ def earlier(lake: Lake, begins: date, silence: timedelta) -> dict[str, int]:
     """
     columns = ["sort_code", "account_number", "booking_date"]
     days = lake.table(ACCOUNT_DAILY).to_pyarrow_dataset().to_table(columns, filter=pc.field("currency") == "GBP")
+    days = lake.opened(days)
     before = pc.less(days["booking_date"], pa.scalar(begins))
     awake = pc.and_(pc.invert(before), pc.less(days["booking_date"], pa.scalar(begins + silence)))
     named = [f"{code}-{number}" for code, number in zip(*(days.filter(awake)[name].to_pylist() for name in columns[:2]), strict=True)]
@@ -171,6 +172,7 @@ def _arrivals(lake: Lake, paths: list[str]) -> Iterator[Arrivals]:
     for path in paths:
         with lake.storage.arrow_file(f"{SILVER.path}/{path}") as opened, pq.ParquetFile(opened) as parquet:
             rows = parquet.read(columns=_COLUMNS, use_threads=False).combine_chunks()
+        rows = lake.opened(rows).combine_chunks()
         prints = fingerprints.fingerprints(rows, lake.key)
         columns = ["transaction_id", "booked_at", "amount_minor", "currency", "payer", "payee", "country"]
         yield Arrivals(rows.select(columns), prints.id_high, prints.id_low, prints.content)

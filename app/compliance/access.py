@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -19,6 +19,9 @@ from app.compliance.masking import Treatment, treated
 from app.compliance.roles import Action, Role
 from app.contracts.table import Classification, TableContract
 from app.errors import AccessDenied, AccessRefused, UsageError
+
+if TYPE_CHECKING:
+    from app.subjects import Register
 
 
 @dataclass(frozen=True)
@@ -196,10 +199,11 @@ def _others(grants: Grants, person: str) -> str:
 
 @dataclass(frozen=True)
 class Clearance:
-    """What somebody sees of a lake; ``key`` is the lake's."""
+    """What somebody sees of a lake; ``key`` is the lake's; ``register`` that of a sealed lake, for whoever may see people's data."""
 
     treatments: Mapping[Classification, Treatment]
     key: bytes = field(repr=False)
+    register: "Register | None" = field(default=None, repr=False)
 
     def is_clear(self, classification: Classification) -> bool:
         """Whether columns of this class are seen as they are."""
@@ -209,8 +213,24 @@ class Clearance:
         """Whether nothing of a table has to be changed."""
         return all(self.is_clear(column.classification) for column in contract.columns)
 
+    def leaves(self, contract: TableContract) -> bool:
+        """Whether rows of a table are seen as they lie there."""
+        return self.register is None and self.sees_all_of(contract)
+
+    def opened(self, text: str) -> str:
+        """A text that may be sealed, for whoever may see all of it."""
+        if self.register is None:
+            return text
+        from app.unsealing import text as unsealed_text
+
+        return unsealed_text(text, self.register)
+
     def of(self, table: pa.Table, contract: TableContract) -> pa.Table:
         """Rows of a table, some of its columns or all, as they may be seen; UsageError for a column that the contract has not."""
+        if self.register is not None:
+            from app.unsealing import unsealed  # numba, which no command needs on a lake that is not sealed
+
+            table = unsealed(table, self.register)
         return table if self.sees_all_of(contract) else treated(table, contract, self.key, self.treatments)
 
     def of_rows(self, rows: Sequence[Mapping[str, Any]], contract: TableContract) -> list[dict[str, Any]]:

@@ -105,3 +105,10 @@ class TableContract:
     def example_of(self, column: Column) -> Example | None:
         """A made-up value of a column: its own, else that of all columns of its name."""
         return EXAMPLES.get(column.name) if column.example is None else column.example
+
+
+def holds_text(of: pa.DataType) -> bool:
+    """Whether values of a type are texts or bytes, or lists of them: in a sealed lake they may be sealed, or tokens."""
+    if pa.types.is_dictionary(of) or pa.types.is_list(of):
+        return holds_text(of.value_type)
+    return bool(pa.types.is_string(of) or pa.types.is_binary(of))

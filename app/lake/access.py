@@ -5,6 +5,7 @@ gets in than somebody whose role was taken away.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,6 +24,7 @@ from app.compliance.access import (
 )
 from app.compliance.audit import Event, Result, Who
 from app.compliance.roles import Action, Role
+from app.contracts.table import Classification
 from app.errors import AccessDenied, AccessRefused, LakeDamaged
 from app.lake import layout
 from app.lake.lake import Lake
@@ -92,7 +94,10 @@ def entry_of(denial: Denial, who: Who, at: datetime) -> Event:
 
 def clearance(lake: Lake, person: str) -> Clearance:
     """What the person sees of the lake."""
-    return Clearance(grants(lake.storage).seen_by(person), lake.key)
+    seen = Clearance(grants(lake.storage).seen_by(person), lake.key)
+    if lake.subjects is None or not seen.is_clear(Classification.PERSONAL):
+        return seen
+    return replace(seen, register=lake.subjects.register)
 
 
 def _read(storage: Storage, path: str, number: int) -> AccessDecision:

@@ -2,17 +2,19 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from app.contracts.lake import TABLES
 from app.contracts.table import TableContract
 from app.errors import LakeNotFound, UsageError
 from app.lake import delta, layout
-from app.lake import subjects as key_store
 from app.lake.storage import Storage
-from app.lake.subjects import Subjects
+
+if TYPE_CHECKING:
+    from app.lake.subjects import Subjects  # numba, which no command needs on a lake that is not sealed
 
 FORMAT = 1
 
@@ -33,16 +35,26 @@ class Lake:
     key: bytes = field(repr=False)
     sealed: Sealed | None = None
     _opened: dict[str, DeltaTable] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _subjects: list[Subjects] = field(default_factory=list, init=False, repr=False, compare=False)
+    _subjects: list["Subjects"] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
-    def subjects(self) -> Subjects | None:
+    def subjects(self) -> "Subjects | None":
         """The key store of a sealed lake, opened when it is first asked for; None if the lake is not sealed."""
         if self.sealed is not None and not self._subjects:
+            from app.lake import subjects as key_store
+
             self._subjects.append(key_store.opened(self.sealed.location, dict(self.storage.options), self.sealed.store_id))
         return self._subjects[0] if self._subjects else None
 
-    def now_with(self, subjects: Subjects) -> None:
+    def opened(self, table: pa.Table) -> pa.Table:
+        """Rows of this lake as they were before they were sealed, as far as their keys are there; else they are what they were."""
+        if self.subjects is None:
+            return table
+        from app.unsealing import unsealed
+
+        return unsealed(table, self.subjects.register)
+
+    def now_with(self, subjects: "Subjects") -> None:
         """From now on the lake has this state of its key store."""
         self._subjects[:] = [subjects]
 
@@ -88,6 +100,8 @@ def create_sealed(storage: Storage, fresh_key: bytes, location: str, backup_days
     """
     if _identity(storage) is not None:
         raise UsageError(f"{storage.root} is a lake already: make a new one, sealed, and load the landing files into it")
+    from app.lake import subjects as key_store
+
     store = key_store.create(location, dict(storage.options), backup_days)
     identity = {"format": FORMAT, "key": fresh_key.hex(), "subjects": {"store": store.store_id, "at": location}, "tables": []}
     storage.put(layout.IDENTITY, json.dumps(identity).encode())

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from app.lake import delta, layout, lock
 from app.lake.delta import Change
 from app.lake.lake import Lake, create, has
 from app.review import quarantine
+from app.review.sealed_corrections import sealed
 
 APPLICATION: Final = "leofric-review"
 """The application id of decisions that people make; its version is the decision's number. Those of replays have the runs'."""
@@ -24,12 +25,18 @@ _MOST_TOLD: Final = 20
 
 
 def decisions(lake: Lake) -> list[Decision]:
-    """Every decision, in order."""
+    """Every decision, in order; in a sealed lake new values are sealed (``opened``)."""
     if not has(lake, CORRECTIONS):
         return []
     rows = lake.table(CORRECTIONS).to_pyarrow_table()
     keys = [("sequence", "ascending"), ("source_sha256", "ascending"), ("record_number", "ascending")]
     return [_decision(row) for row in rows.sort_by(keys).to_pylist()]
+
+
+def opened(lake: Lake, made: Sequence[Decision]) -> list[Decision]:
+    """The same decisions with new values as they were written."""
+    values = lake.opened(pa.table({"correction": pa.array([one.correction for one in made], pa.string())}))
+    return [replace(one, correction=value) for one, value in zip(made, values["correction"].to_pylist(), strict=True)]
 
 
 def _decision(row: Mapping[str, Any]) -> Decision:
@@ -177,7 +184,7 @@ def _store(lake: Lake, made: Sequence[Decision], now: datetime) -> None:
     sequence = made[0].sequence
     # Whoever dies between the file and its commit leaves a file of this name, which the next decision overwrites.
     name = f"part-decision-{sequence:08d}"
-    staged = delta.stage(lake.storage, CORRECTIONS, name, rows_of(made), {}, now)
+    staged = delta.stage(lake.storage, CORRECTIONS, name, rows_of(sealed(lake, made)), {}, now)
     table = lake.table(CORRECTIONS)
     delta.commit(table, CORRECTIONS, Change((staged,)), sequence, name, now, APPLICATION)
     delta.compact_if_scattered(lake.storage, table, CORRECTIONS, _MOST_FILES, now)

@@ -76,7 +76,7 @@ def shown(lake: Lake, text: str, now: datetime) -> dict[str, Any]:
     mine = (np.asarray(rows["record_number"]) == item.record_number) & (np.asarray(rows["source_sha256"]) == item.source_sha256)
     row = rows.filter(pa.array(mine))
     row = row.append_column("age", quarantine.ages(row, now))
-    decided = [decision for decision in corrections.decisions(lake) if decision.item == item]
+    decided = corrections.opened(lake, [decision for decision in corrections.decisions(lake) if decision.item == item])
     standing = seen(decided)[0].get(item, UNDECIDED)
     texts = quarantine.originals(lake, row).select(NAMES).to_pylist()
     return _line(row.to_pylist()[0], standing) | {

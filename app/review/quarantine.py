@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -155,11 +155,11 @@ def originals(lake: Lake, rows: pa.Table) -> pa.Table:
             & pc.field("record_number").isin(mine["record_number"].combine_chunks())
         )
         found.append(lake.table(BRONZE).to_pyarrow_dataset().to_table(columns=columns, filter=fits))
-    return pa.concat_tables(found) if found else BRONZE.schema.empty_table().select(columns)
+    return lake.opened(pa.concat_tables(found)) if found else BRONZE.schema.empty_table().select(columns)
 
 
 def raw_of(lake: Lake, item: Item) -> bytes:
     """A record's bytes as they came."""
     fits = (pc.field("source_sha256") == item.source_sha256) & (pc.field("record_number") == item.record_number)
-    found: list[dict[str, Any]] = lake.table(QUARANTINE).to_pyarrow_dataset().to_table(columns=["raw_record"], filter=fits).to_pylist()
-    return bytes(found[0]["raw_record"])
+    found = lake.opened(lake.table(QUARANTINE).to_pyarrow_dataset().to_table(columns=["raw_record"], filter=fits))
+    return bytes(found["raw_record"][0].as_py())
