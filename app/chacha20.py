@@ -11,81 +11,91 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from app.columns import Bytes
-from app.jit import kernel
+from app.columns import Bytes, read_only
+from app.jit import inlined, kernel
 
 U32 = npt.NDArray[np.uint32]
 Int64s = npt.NDArray[np.int64]
-_State = tuple[np.uint32, np.uint32, np.uint32, np.uint32]
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 _BLOCK: Final = 64
+_LANES: Final = 16
+"""So many blocks are made at once: the machine's vector instructions work on lanes of numbers."""
 
 
-def xor(data: Bytes, begins: Int64s, ends: Int64s, keys: U32, which: Int64s, nonces: U32) -> None:
+def xor(data: Bytes, begins: Int64s, ends: Int64s, keys: U32, which: Int64s, also: Int64s, nonces: U32) -> None:
     """Encrypt or decrypt, in place, ``data[begins[i]:ends[i]]`` for each i.
 
-    ``keys`` is k x 8 little-endian words, ``which[i]`` the row of keys for text i (below 0: it is left as it is), ``nonces`` n x 3 words;
-    a pair of key and nonce must never be used for two texts. The counter begins at 0.
+    ``keys`` is k x 8 little-endian words, ``which[i]`` the row of keys for text i (below 0: it is left as it is), ``also[i]`` that of a
+    second key, of which and the first the exclusive or is taken (below 0: none); ``nonces`` n x 3 words. The counter begins at 0. A pair
+    of key and nonce must never be used for two texts.
     """
-    words = np.empty(_BLOCK // 4, dtype="<u4")
-    _xor(data, begins, ends, keys, which, nonces, words, words.view(np.uint8))
+    given, state = np.zeros((16, _LANES), dtype=np.uint32), np.zeros((16, _LANES), dtype=np.uint32)
+    given[:4] = np.frombuffer(b"expand 32-byte k", dtype="<u4")[:, None]
+    _xor(data, begins, ends, read_only(keys), which, also, nonces, given, state, np.zeros((2, _LANES), dtype=np.int64))
 
 
 @kernel
-def _xor(data: Bytes, begins: Int64s, ends: Int64s, keys: U32, which: Int64s, nonces: U32, words: U32, stream: Bytes) -> None:
+def _xor(
+    data: Bytes, begins: Int64s, ends: Int64s, keys: U32, which: Int64s, also: Int64s, nonces: U32, given: U32, state: U32, places: Int64s
+) -> None:
+    lane = 0
     for row in range(begins.size):
-        if which[row] < 0:
+        key = which[row]
+        if key < 0:
             continue
         for start in range(begins[row], ends[row], _BLOCK):
-            _block(keys, which[row], (start - begins[row]) // _BLOCK, nonces, row, words)
-            for i in range(min(_BLOCK, ends[row] - start)):
-                data[start + i] ^= stream[i]
+            for i in range(8):
+                given[4 + i, lane] = keys[key, i] ^ keys[also[row], i] if also[row] >= 0 else keys[key, i]
+            given[12, lane] = (start - begins[row]) // _BLOCK
+            for i in range(3):
+                given[13 + i, lane] = nonces[row, i]
+            places[0, lane] = start
+            places[1, lane] = min(start + _BLOCK, ends[row])
+            lane += 1
+            if lane == _LANES:
+                _blocks(data, given, state, places, lane)
+                lane = 0
+    _blocks(data, given, state, places, lane)
 
 
 @kernel
-def _block(keys: U32, k: int, counter: int, nonces: U32, n: int, words: U32) -> None:
-    """The 64 bytes of keystream of a block, as words."""
-    c0, c1, c2, c3 = np.uint32(0x61707865), np.uint32(0x3320646E), np.uint32(0x79622D32), np.uint32(0x6B206574)
-    c4, c5, c6, c7 = keys[k, 0], keys[k, 1], keys[k, 2], keys[k, 3]
-    c8, c9, c10, c11 = keys[k, 4], keys[k, 5], keys[k, 6], keys[k, 7]
-    c12, c13, c14, c15 = np.uint32(counter), nonces[n, 0], nonces[n, 1], nonces[n, 2]
-    s0, s1, s2, s3, s4, s5, s6, s7 = c0, c1, c2, c3, c4, c5, c6, c7
-    s8, s9, s10, s11, s12, s13, s14, s15 = c8, c9, c10, c11, c12, c13, c14, c15
+def _blocks(data: Bytes, given: U32, state: U32, places: Int64s, lanes: int) -> None:
+    """Make the keystream of each lane's block, and lay it over the lane's bytes."""
+    for word in range(16):
+        for lane in range(_LANES):
+            state[word, lane] = given[word, lane]
     for _ in range(10):
-        s0, s4, s8, s12 = _quarter(s0, s4, s8, s12)
-        s1, s5, s9, s13 = _quarter(s1, s5, s9, s13)
-        s2, s6, s10, s14 = _quarter(s2, s6, s10, s14)
-        s3, s7, s11, s15 = _quarter(s3, s7, s11, s15)
-        s0, s5, s10, s15 = _quarter(s0, s5, s10, s15)
-        s1, s6, s11, s12 = _quarter(s1, s6, s11, s12)
-        s2, s7, s8, s13 = _quarter(s2, s7, s8, s13)
-        s3, s4, s9, s14 = _quarter(s3, s4, s9, s14)
-    words[0], words[1], words[2], words[3] = _sum(s0, c0), _sum(s1, c1), _sum(s2, c2), _sum(s3, c3)
-    words[4], words[5], words[6], words[7] = _sum(s4, c4), _sum(s5, c5), _sum(s6, c6), _sum(s7, c7)
-    words[8], words[9], words[10], words[11] = _sum(s8, c8), _sum(s9, c9), _sum(s10, c10), _sum(s11, c11)
-    words[12], words[13], words[14], words[15] = _sum(s12, c12), _sum(s13, c13), _sum(s14, c14), _sum(s15, c15)
+        _quarter(state, 0, 4, 8, 12)
+        _quarter(state, 1, 5, 9, 13)
+        _quarter(state, 2, 6, 10, 14)
+        _quarter(state, 3, 7, 11, 15)
+        _quarter(state, 0, 5, 10, 15)
+        _quarter(state, 1, 6, 11, 12)
+        _quarter(state, 2, 7, 8, 13)
+        _quarter(state, 3, 4, 9, 14)
+    for word in range(16):
+        for lane in range(_LANES):
+            state[word, lane] += given[word, lane]
+    for lane in range(lanes):
+        start = places[0, lane]
+        for i in range(places[1, lane] - start):
+            data[start + i] ^= np.uint8((state[i >> 2, lane] >> np.uint32(8 * (i & 3))) & np.uint32(255))
 
 
-@kernel
-def _quarter(a: np.uint32, b: np.uint32, c: np.uint32, d: np.uint32) -> _State:
-    a = _sum(a, b)
-    d = _rotated(d ^ a, 16)
-    c = _sum(c, d)
-    b = _rotated(b ^ c, 12)
-    a = _sum(a, b)
-    d = _rotated(d ^ a, 8)
-    c = _sum(c, d)
-    b = _rotated(b ^ c, 7)
-    return a, b, c, d
+@inlined
+def _quarter(state: U32, a: int, b: int, c: int, d: int) -> None:
+    _half(state, a, b, c, d, 16, 12)
+    _half(state, a, b, c, d, 8, 7)
 
 
-@kernel
-def _sum(a: np.uint32, b: np.uint32) -> np.uint32:
-    return np.uint32(a + b)  # numba adds in 64 bits
-
-
-@kernel
-def _rotated(word: np.uint32, bits: int) -> np.uint32:
-    return np.uint32(np.uint32(word << np.uint32(bits)) | np.uint32(word >> np.uint32(32 - bits)))
+@inlined
+def _half(state: U32, a: int, b: int, c: int, d: int, first: int, second: int) -> None:
+    for lane in range(_LANES):
+        state[a, lane] += state[b, lane]
+        turned = state[d, lane] ^ state[a, lane]
+        state[d, lane] = (turned << np.uint32(first)) | (turned >> np.uint32(32 - first))
+        state[c, lane] += state[d, lane]
+        turned = state[b, lane] ^ state[c, lane]
+        state[b, lane] = (turned << np.uint32(second)) | (turned >> np.uint32(32 - second))

@@ -1,8 +1,8 @@
 """Sealed texts: a column's values, each encrypted under the secret of the subject whose it is, or of both sides of a payment.
 
 A sealed value names the tokens of its subjects, so that it can be opened wherever it is found: in a table, in an old version, in a backup.
-Of a payment both sides' secrets are needed: when one of them is gone, so is the text. As bytes: a mark, one token or two, a nonce of 12
-bytes, the ciphertext; as text the same after the mark in base64 (RFC 4648, section 5, without padding).
+Of a payment both sides' secrets are needed (the key is one exclusive or the other): when one of them is gone, so is the text. As bytes: a
+mark, one token or two, a nonce of 12 bytes, the ciphertext; as text the same after the mark in base64 (RFC 4648, section 5, no padding).
 """
 
 from typing import Final
@@ -45,11 +45,10 @@ def seal(values: pa.Array, own: Int64s, other: Int64s, tokens: Bytes, secrets: U
     nonces = np.zeros((len(values), NONCE_BYTES), dtype=np.uint8)
     nonces[:, :NONCE_PREFIX] = np.frombuffer(nonce, dtype=np.uint8)
     nonces[:, NONCE_PREFIX:] = np.arange(len(values), dtype="<u4").view(np.uint8).reshape(-1, 4)
-    _lay(read_only(data), read_only(offsets), valid, own, other, np.ascontiguousarray(tokens), nonces, cells, begins)
+    _lay(read_only(data), read_only(offsets), valid, own, other, read_only(tokens), nonces, cells, begins)
     words = nonces.view("<u4")
     texts = begins + heads
-    chacha20.xor(cells, texts, ends, secrets, np.where(valid, own, -1), words)
-    chacha20.xor(cells, texts, ends, secrets, np.where(valid, other, -1), words)
+    chacha20.xor(cells, texts, ends, secrets, np.where(valid, own, -1), other, words)
     if pa.types.is_string(values.type):
         cells, ends = _to_text(cells, begins, ends, valid)
     return _array(cells, ends, valid, values.type)
@@ -99,8 +98,7 @@ def _opened(values: pa.Array, register: Register) -> pa.Array:
     other[texts - begins == _MARK + TOKEN_BYTES + NONCE_BYTES] = -2  # one key seals it
     gone = (own == -1) | (other == -1)
     words = nonces.view("<u4")
-    chacha20.xor(cells, texts, ends, register.secrets, np.where(gone, -1, own), words)
-    chacha20.xor(cells, texts, ends, register.secrets, np.where(gone, -1, other), words)
+    chacha20.xor(cells, texts, ends, register.secrets, np.where(gone, -1, own), other, words)
     plain = _sliced(cells, texts, ends, values.type)
     erased = pa.scalar(ERASED if pa.types.is_string(values.type) else ERASED.encode(), values.type)
     return pc.if_else(pa.array(gone), erased, plain)
@@ -226,16 +224,19 @@ def _encode(
         at = to[row]
         out[at], out[at + 1] = cells[begins[row]], cells[begins[row] + 1]
         at += _MARK
-        bits, held = 0, 0
-        for i in range(begins[row] + _MARK, ends[row]):
-            held = ((held << 8) | cells[i]) & 0x3FFF
-            bits += 8
-            while bits >= 6:
-                bits -= 6
-                out[at] = alphabet[(held >> bits) & 63]
-                at += 1
-        if bits:
-            out[at] = alphabet[(held << (6 - bits)) & 63]
+        start, length = begins[row] + _MARK, ends[row] - begins[row] - _MARK
+        whole = length // 3 * 3
+        for i in range(0, whole, 3):
+            bits = np.int64(cells[start + i]) << 16 | np.int64(cells[start + i + 1]) << 8 | np.int64(cells[start + i + 2])
+            out[at], out[at + 1] = alphabet[bits >> 18], alphabet[bits >> 12 & 63]
+            out[at + 2], out[at + 3] = alphabet[bits >> 6 & 63], alphabet[bits & 63]
+            at += 4
+        if length > whole:
+            bits = np.int64(cells[start + whole]) << 16
+            if length == whole + 2:
+                bits |= np.int64(cells[start + whole + 1]) << 8
+                out[at + 2] = alphabet[bits >> 6 & 63]
+            out[at], out[at + 1] = alphabet[bits >> 18], alphabet[bits >> 12 & 63]
 
 
 def _from_text(data: Bytes, begins: Int64s, ends: Int64s) -> tuple[Bytes, Int64s]:

@@ -19,11 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.chacha20 import KEY_BYTES, U32
-from app.columns import Bytes
+from app.columns import Bytes, read_only
 from app.contracts.lake import TOKEN
 from app.fingerprints import Words, wide
+from app.jit import kernel
 
 Int64s = npt.NDArray[np.int64]
+Slots = npt.NDArray[np.int32]
 
 TOKEN_BYTES: Final = 10
 _FOUND: Final = re.compile(TOKEN)
@@ -35,7 +37,7 @@ _ACCOUNT: Final = re.compile(r"\d{6}-\d{8}")
 
 @dataclass(frozen=True)
 class Register:
-    """n subjects, ascending by the fingerprints of their identifiers; ``key`` (16 bytes) is that of the fingerprints."""
+    """n subjects, each once; ``key`` (16 bytes) is that of the fingerprints of their identifiers."""
 
     key: bytes
     high: Words
@@ -49,38 +51,58 @@ class Register:
 
     def find(self, identifiers: pa.StringArray) -> Int64s:
         """The place of each identifier, -1 if it has none."""
-        high, low = wide(identifiers, self.key)
-        return _places(self.high, self.low, high, low)
+        return self.places(*wide(identifiers, self.key))
+
+    def places(self, high: Words, low: Words) -> Int64s:
+        """The same by fingerprints."""
+        return _places(self.high, self.low, self._table, high, low)
 
     def of_tokens(self, tokens: Bytes) -> Int64s:
         """The place of each token (m x TOKEN_BYTES), -1 if it is nobody's."""
-        order, high, low = self._by_token
-        sought = _token_words(tokens)
-        places = _places(high, low, *sought)
-        return np.where(places < 0, -1, order[places]) if len(order) else places
+        high, low, table = self._by_token
+        return _places(high, low, table, *_token_words(tokens))
 
     @cached_property
-    def _by_token(self) -> tuple[Int64s, Words, Words]:
+    def _table(self) -> Slots:
+        return _table_of(self.high)
+
+    @cached_property
+    def _by_token(self) -> tuple[Words, Words, Slots]:
         high, low = _token_words(self.tokens)
-        order = np.argsort(high, kind="stable")
-        return order, high[order], low[order]
+        return high, low, _table_of(high)
+
+    @cached_property
+    def written(self) -> pa.StringArray:
+        """Each token as tables have it."""
+        return written(self.tokens)
+
+    @cached_property
+    def parties(self) -> pa.StringArray:
+        """Each subject as a party is written in tables."""
+        return parties(self.identifiers, self.written)
+
+    @cached_property
+    def marks(self) -> pa.StringArray:
+        """Of each subject a text that only its secret makes: what stands for it in fingerprints cannot be guessed without it."""
+        return written(np.ascontiguousarray(self.secrets).view(np.uint8)[:, :TOKEN_BYTES])
 
     def joined(self, other: "Register") -> "Register":
         """Both; what both have, as this one has it."""
-        new = np.flatnonzero(_places(self.high, self.low, other.high, other.low) < 0)
-        high, low = np.concatenate([self.high, other.high[new]]), np.concatenate([self.low, other.low[new]])
-        order = np.lexsort((low, high))
+        return self.followed(other.taken(np.flatnonzero(self.places(other.high, other.low) < 0)))
+
+    def followed(self, other: "Register") -> "Register":
+        """Both, of which none has what the other has; this one's places stay what they are."""
         return Register(
             self.key,
-            high[order],
-            low[order],
-            np.concatenate([self.tokens, other.tokens[new]])[order],
-            np.concatenate([self.secrets, other.secrets[new]])[order],
-            pa.concat_arrays([self.identifiers, other.identifiers.take(pa.array(new))]).take(pa.array(order)),
+            np.concatenate([self.high, other.high]),
+            np.concatenate([self.low, other.low]),
+            np.concatenate([self.tokens, other.tokens]),
+            np.concatenate([self.secrets, other.secrets]),
+            pa.concat_arrays([self.identifiers, other.identifiers]),
         )
 
     def taken(self, places: Int64s) -> "Register":
-        """These subjects alone; ``places`` ascend."""
+        """These subjects alone."""
         tokens, secrets = self.tokens[places], self.secrets[places]
         return Register(self.key, self.high[places], self.low[places], tokens, secrets, self.identifiers.take(pa.array(places)))
 
@@ -98,48 +120,69 @@ def empty(key: bytes) -> Register:
 
 
 def minted(identifiers: pa.StringArray, key: bytes, secret: bytes) -> Register:
-    """New subjects for these identifiers, each of them once.
+    """New subjects for these identifiers, each of them once, in their order.
 
     Tokens and secrets are made of ``secret``, 32 random bytes that a run makes and forgets: so its tasks give one account one token without
     asking each other, and nobody can make them again afterwards.
     """
     made = [hashlib.blake2b(one.encode(), key=secret, digest_size=TOKEN_BYTES + KEY_BYTES).digest() for one in identifiers.to_pylist()]
     rows = np.frombuffer(b"".join(made), dtype=np.uint8).reshape(-1, TOKEN_BYTES + KEY_BYTES)
-    high, low = wide(identifiers, key)
-    order = np.lexsort((low, high))
-    secrets = np.ascontiguousarray(rows[order, TOKEN_BYTES:]).view("<u4")
-    return Register(key, high[order], low[order], rows[order, :TOKEN_BYTES], secrets, identifiers.take(pa.array(order)))
+    secrets = np.ascontiguousarray(rows[:, TOKEN_BYTES:]).view("<u4")
+    return Register(key, *wide(identifiers, key), np.ascontiguousarray(rows[:, :TOKEN_BYTES]), secrets, identifiers)
 
 
-def _places(high: Words, low: Words, sought_high: Words, sought_low: Words) -> Int64s:
-    """Where each pair of words stands among pairs that ascend by the first word, -1 if it does not."""
-    found = np.full(len(sought_high), -1, dtype=np.int64)
-    if not len(high):
-        return found
-    place = np.searchsorted(high, sought_high)
-    waiting = np.arange(len(sought_high))
-    while len(waiting):  # once, but for equal first words
-        here = np.minimum(place[waiting], len(high) - 1)
-        same = (high[here] == sought_high[waiting]) & (place[waiting] < len(high))
-        hit = same & (low[here] == sought_low[waiting])
-        found[waiting[hit]] = here[hit]
-        waiting = waiting[same & ~hit]
-        place[waiting] += 1
+def _table_of(high: Words) -> Slots:
+    """Where each first word is found: a table with open addressing, at most half full."""
+    slots = np.full(2 << max(len(high), 1).bit_length(), -1, dtype=np.int32)
+    _fill(read_only(high), slots)
+    return slots
+
+
+@kernel
+def _fill(high: Words, slots: Slots) -> None:
+    mask = np.uint64(slots.size - 1)
+    for row in range(high.size):
+        at = high[row] & mask
+        while slots[at] >= 0:
+            at = (at + np.uint64(1)) & mask
+        slots[at] = row
+
+
+def _places(high: Words, low: Words, slots: Slots, sought_high: Words, sought_low: Words) -> Int64s:
+    """Where each pair of words stands among pairs, -1 if it does not."""
+    found = np.empty(len(sought_high), dtype=np.int64)
+    _look(read_only(high), read_only(low), read_only(slots), read_only(sought_high), read_only(sought_low), found)
     return found
 
 
+@kernel
+def _look(high: Words, low: Words, slots: Slots, sought_high: Words, sought_low: Words, found: Int64s) -> None:
+    mask = np.uint64(slots.size - 1)
+    for row in range(sought_high.size):
+        at = sought_high[row] & mask
+        place = slots[at]
+        while place >= 0 and (high[place] != sought_high[row] or low[place] != sought_low[row]):
+            at = (at + np.uint64(1)) & mask
+            place = slots[at]
+        found[row] = place
+
+
 def _token_words(tokens: Bytes) -> tuple[Words, Words]:
-    wide_tokens = np.zeros((len(tokens), 16), dtype=np.uint8)
-    wide_tokens[:, :TOKEN_BYTES] = tokens
-    words = wide_tokens.view(np.uint64)
+    padded = np.zeros((len(tokens), 16), dtype=np.uint8)
+    padded[:, :TOKEN_BYTES] = tokens
+    words = padded.view(np.uint64)
     return np.ascontiguousarray(words[:, 0]), np.ascontiguousarray(words[:, 1])
 
 
 def written(tokens: Bytes) -> pa.StringArray:
-    """Tokens (m x TOKEN_BYTES) as tables have them."""
-    bits = np.unpackbits(tokens, axis=1).reshape(len(tokens), 16, 5)
+    """Tokens (m x TOKEN_BYTES) as tables have them: base32 (RFC 4648, section 6) in small letters."""
+    padded = np.zeros((len(tokens), 2, 8), dtype=np.uint8)
+    padded[:, :, 3:] = tokens.reshape(len(tokens), 2, 5)
+    bits = padded.view(">u8")[:, :, 0]
     text = np.full((len(tokens), TOKEN_LENGTH), ord("~"), dtype=np.uint8)
-    text[:, 1:] = _LETTERS[np.packbits(bits, axis=2)[:, :, 0] >> 3]
+    for half in range(2):
+        for i in range(8):
+            text[:, 1 + 8 * half + i] = _LETTERS[(bits[:, half] >> (35 - 5 * i)).astype(np.int64) & 31]
     offsets = np.arange(len(tokens) + 1, dtype=np.int32) * TOKEN_LENGTH
     return pa.StringArray.from_buffers(len(tokens), pa.py_buffer(offsets), pa.py_buffer(text))
 

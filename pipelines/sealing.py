@@ -2,7 +2,6 @@
 
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,15 +11,13 @@ from app import sealing, subjects
 from app.chacha20 import U32
 from app.columns import Bytes, Mask, Text, from_arrow
 from app.contracts.landing import NAMES
+from app.fingerprints import wide
 from app.lake import subjects as key_store
-from app.lake.subjects import Subjects
 from app.readers.parsed import Numbers, Parsed
 from app.sealing import seal
 from app.subjects import TOKEN_LENGTH, Int64s, Register
 from app.validation.transaction import RULES, Validated
 from pipelines.work import Run, Unit
-
-_IDENTIFIERS: Final = ("account_number", "counterparty_account", "counterparty_iban")
 
 
 @dataclass
@@ -29,31 +26,29 @@ class Sealer:
 
     run: Run
     unit: Unit
-    store: Subjects
+    known: Register
     fresh: Register = field(init=False)
 
     def __post_init__(self) -> None:
-        self.fresh = subjects.empty(self.store.key)
+        self.fresh = subjects.empty(self.known.key)
 
     def block(self, parsed: Parsed, validated: Validated) -> "Sealed":
         """The block with nothing left of whom it names."""
         return _sealed(self, parsed, validated)
 
-    def resolve(self, identifiers: pa.StringArray) -> tuple[Bytes, U32]:
-        """The token and the secret of each of these identifiers, which are distinct; new ones are made for those that have none."""
-        known = self.store.register
-        places = known.find(identifiers)
-        new = identifiers.filter(pa.array(places < 0))
-        if len(new):
-            self.fresh = self.fresh.joined(subjects.minted(new, self.store.key, self.run.secret))
-        at = self.fresh.find(identifiers)
-        if not len(known):
-            return self.fresh.tokens[at], self.fresh.secrets[at]
-        if not len(self.fresh):
-            return known.tokens[places], known.secrets[places]
-        is_known = (places >= 0)[:, None]
-        tokens = np.where(is_known, known.tokens[places], self.fresh.tokens[at])
-        return tokens, np.where(is_known, known.secrets[places], self.fresh.secrets[at])
+    def places(self, identifiers: pa.StringArray) -> Int64s:
+        """The place of each of these identifiers among the known subjects and, after them, the fresh ones; -1 for null."""
+        high, low = wide(identifiers, self.known.key)
+        found = self.known.places(high, low)
+        unknown = np.flatnonzero((found < 0) & np.asarray(identifiers.is_valid()))
+        if len(unknown):
+            at = self.fresh.places(high[unknown], low[unknown])
+            if (at < 0).any():
+                new = pc.unique(identifiers.take(pa.array(unknown[at < 0])))
+                self.fresh = self.fresh.followed(subjects.minted(new, self.known.key, self.run.secret))
+                at = self.fresh.places(high[unknown], low[unknown])
+            found[unknown] = len(self.known) + at
+        return found
 
     def close(self, mark: str = "") -> None:
         """Stage the new subjects: the run keeps them before it publishes anything."""
@@ -64,7 +59,7 @@ class Sealer:
 def sealer(run: Run, unit: Unit) -> Sealer | None:
     """The sealer of a unit; None if the lake is not sealed."""
     store = run.lake.subjects
-    return None if store is None else Sealer(run, unit, store)
+    return None if store is None else Sealer(run, unit, store.register)
 
 
 @dataclass(frozen=True)
@@ -80,68 +75,69 @@ class _Raw:
 
 @dataclass(frozen=True)
 class Sealed:
-    """A block, sealed; ``unlinkable`` stands for the booked account in content fingerprints: nobody can guess it without the key store."""
+    """A block, sealed; ``marks`` stand for the booked accounts in content fingerprints (``Register.marks``)."""
 
     parsed: Parsed
     validated: Validated
-    unlinkable: pa.StringArray
+    marks: pa.StringArray
 
 
 @dataclass(frozen=True)
 class _Block:
-    """The subjects of a block's rows: places in ``tokens`` and ``secrets``, -1 where there is none; the last place is the file's own."""
+    """The subjects of a block's rows: places in ``tokens`` and ``secrets``, -1 where there is none; ``file`` is the file's own place."""
 
     tokens: Bytes
     secrets: U32
     own: Int64s
     other: Int64s
-    iban: Int64s
+    file: int
 
     def seal(self, values: pa.Array, rows: Numbers | None = None) -> pa.Array:
-        """Values of these rows (all if None), sealed by both sides of their payment."""
+        """Values of these rows (all if None), sealed by both sides of their payment; by the file's own subject where no side is known."""
         own, other = (self.own, self.other) if rows is None else (self.own[rows], self.other[rows])
-        first = np.where(own >= 0, own, np.where(other >= 0, other, len(self.tokens) - 1))
+        first = np.where(own >= 0, own, np.where(other >= 0, other, self.file))
         second = np.where((own >= 0) & (other != own), other, -1)
         return seal(values, first, second, self.tokens, self.secrets, secrets.token_bytes(sealing.NONCE_PREFIX))
 
 
 def _sealed(sealer: Sealer, parsed: Parsed, validated: Validated) -> Sealed:
-    typed, rows = validated.typed, validated.typed.num_rows
-    leaves = pa.array(validated.amount_minor < 0)
-    payer, payee, iban = (_one(typed[name]) for name in ("payer", "payee", "counterparty_iban"))
-    own, other = pc.if_else(leaves, payer, payee), pc.if_else(leaves, payee, payer)
-    iban = pc.if_else(pa.array(_codes(validated, "counterparty_iban") == 0), iban, None)
-    encoded = pa.concat_arrays([own, other, iban]).dictionary_encode()
-    file = pa.array([f"file:{sealer.unit.ingested.sha256}"], pa.string())
-    identifiers = pa.concat_arrays([encoded.dictionary, file])
-    tokens, keys = sealer.resolve(identifiers)
-    places = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy()
-    block = _Block(tokens, keys, places[:rows], places[rows : 2 * rows], places[2 * rows :])
-    written = subjects.written(tokens)
-    parties = subjects.parties(identifiers, written)
-    own_party, other_party = (_take(parties, at) for at in (block.own, block.other))
-    description = block.seal(_one(typed["description"]))
+    typed, leaves = validated.typed, validated.amount_minor < 0
+    payer, payee = (sealer.places(_one(typed[name])) for name in ("payer", "payee"))
+    iban = sealer.places(_one(typed["counterparty_iban"])) if _any(typed["counterparty_iban"]) else np.full(len(payer), -1)
+    iban[_codes(validated, "counterparty_iban") != 0] = -1
+    (file,) = sealer.places(pa.array([f"file:{sealer.unit.ingested.sha256}"], pa.string())).tolist()
+    known, fresh = sealer.known, sealer.fresh
+    block = _Block(
+        np.concatenate([known.tokens, fresh.tokens]),
+        np.concatenate([known.secrets, fresh.secrets]),
+        np.where(leaves, payer, payee),
+        np.where(leaves, payee, payer),
+        file,
+    )
+    tokens, parties, marks = (pa.concat_arrays([getattr(known, name), getattr(fresh, name)]) for name in ("written", "parties", "marks"))
     new = {
-        "account_number": _take(written, block.own),
-        "counterparty_account": _counterparty(block, validated, written, _one(typed["counterparty_account"])),
-        "counterparty_iban": _take(written, block.iban),
-        "payer": pc.if_else(leaves, own_party, other_party),
-        "payee": pc.if_else(leaves, other_party, own_party),
-        "description": description,
+        "account_number": _take(tokens, block.own),
+        "counterparty_account": _counterparty(block, validated, tokens),
+        "counterparty_iban": _take(tokens, iban),
+        "payer": _take(parties, payer),
+        "payee": _take(parties, payee),
+        "description": block.seal(_one(typed["description"])),
     }
     sealed = typed
     for name, column in new.items():
         sealed = sealed.set_column(sealed.schema.get_field_index(name), typed.schema.field(name), column)
-    columns = _bronze(block, parsed, validated, new)
-    faults = np.full(len(parsed.fault_record_number), -1, dtype=np.int64)
-    strangers = _Block(tokens, keys, faults, faults, faults)
-    hidden = replace(parsed, columns=columns, raw=_Raw(block, parsed), fault_raw=strangers.seal(parsed.fault_raw))
-    hexadecimal = pa.array([one.tobytes().hex() for one in keys[:, :4]], pa.string())
-    return Sealed(hidden, replace(validated, typed=sealed), _take(hexadecimal, block.own))
+    strangers = np.full(len(parsed.fault_record_number), -1, dtype=np.int64)
+    faults = replace(block, own=strangers, other=strangers).seal(parsed.fault_raw)
+    hidden = replace(parsed, columns=_bronze(block, parsed, validated, new), raw=_Raw(block, parsed), fault_raw=faults)
+    return Sealed(hidden, replace(validated, typed=sealed), _take(marks, block.own))
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
+
+
+def _any(column: pa.ChunkedArray) -> bool:
+    return bool(column.null_count < len(column))
 
 
 def _take(values: pa.Array, places: Int64s) -> pa.Array:
@@ -153,30 +149,30 @@ def _codes(validated: Validated, rule: str) -> Numbers:
     return validated.codes[RULES.index(rule)]  # type: ignore[return-value]  # small unsigned numbers
 
 
-def _counterparty(block: _Block, validated: Validated, written: pa.StringArray, numbers: pa.StringArray) -> pa.Array:
+def _counterparty(block: _Block, validated: Validated, tokens: pa.StringArray) -> pa.Array:
     """The other account's number: a token where it is, with its sort code, the other party; else it is sealed."""
-    texts = validated.canonical
-    known = (_codes(validated, "counterparty_account") == 0) & _filled(texts["counterparty_sort_code"].offsets)
-    tokens = _take(written, np.where(known & (block.other >= 0), block.other, -1))
-    return _or_sealed(block, tokens, numbers)
+    known = (_codes(validated, "counterparty_account") == 0) & _filled(validated.canonical["counterparty_sort_code"])
+    numbers = _one(validated.typed["counterparty_account"])
+    there = _filled(validated.canonical["counterparty_account"])
+    column = _take(tokens, np.where(known & there, block.other, -1))
+    return _with_sealed(block, column, numbers, there & ~(known & (block.other >= 0)))
 
 
-def _filled(offsets: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Mask:
-    filled: Mask = offsets[1:] > offsets[:-1]
+def _filled(text: Text) -> Mask:
+    filled: Mask = text.offsets[1:] > text.offsets[:-1]
     return filled
 
 
-def _or_sealed(block: _Block, tokens: pa.Array, texts: pa.Array) -> pa.Array:
-    """Tokens; where there is none, the text, sealed; no text is nothing to seal."""
-    has_text = pc.fill_null(pc.greater(pc.binary_length(texts), 0), False)
-    lacking = np.flatnonzero(np.asarray(pc.and_(has_text, tokens.is_null())))
-    tokens = pc.if_else(has_text, tokens, texts)
-    if not len(lacking):
-        return tokens
-    sealed = block.seal(texts.take(pa.array(lacking)), lacking)
-    at = np.arange(len(tokens))
-    at[lacking] = len(tokens) + np.arange(len(lacking))
-    return pa.concat_arrays([tokens, sealed]).take(pa.array(at))
+def _with_sealed(block: _Block, column: pa.Array, texts: pa.Array, which: Mask) -> pa.Array:
+    """A column with the texts of these rows in it, sealed."""
+    rows = np.flatnonzero(which)
+    if not len(rows):
+        return column
+    cells = block.seal(texts.take(pa.array(rows)), rows)
+    begins = [0, *(rows + 1).tolist()]
+    # They are few: the rest of the column is copied in long pieces.
+    pieces = [piece for i, row in enumerate(rows.tolist()) for piece in (column[begins[i] : row], cells[i : i + 1])]
+    return pa.concat_arrays([*pieces, column[begins[-1] :]])
 
 
 def _bronze(block: _Block, parsed: Parsed, validated: Validated, new: dict[str, pa.Array]) -> pa.Table:
@@ -185,18 +181,35 @@ def _bronze(block: _Block, parsed: Parsed, validated: Validated, new: dict[str, 
     So is a text that its rule rejects, whatever its column: of a record whose columns have slipped any text may be an account.
     """
     columns = parsed.columns
-    arrays = {}
-    for name in NAMES:
+    for place, name in enumerate(columns.column_names):
         text = _one(columns[name])
-        if name == "description":
-            arrays[name] = pc.if_else(pc.fill_null(pc.equal(text, ""), False), text, new[name])
-        elif name in _IDENTIFIERS:
-            same = pc.fill_null(pc.equal(text, _one(validated.typed[name])), False)
-            arrays[name] = _or_sealed(block, pc.if_else(same, new[name], None), text)
+        if name in new:
+            same = _same(name, validated, text) & np.asarray(new[name].is_valid())
+            filled = _filled(validated.texts[name])
+            made = _with_sealed(block, _empty_as(text, new[name], filled), text, filled & ~same)
+        elif name in NAMES and (wrong := _codes(validated, name) != 0).any():
+            made = _with_sealed(block, text, text, wrong & _filled(validated.texts[name]))
         else:
-            wrong = _codes(validated, name) != 0
-            arrays[name] = text if not wrong.any() else _or_sealed(block, pc.if_else(pa.array(wrong), None, text), text)
-    return pa.table([arrays[name] if name in arrays else columns[name] for name in columns.column_names], schema=columns.schema)
+            continue
+        columns = columns.set_column(place, columns.schema.field(name), made)
+    return columns
+
+
+def _empty_as(text: pa.Array, new: pa.Array, filled: Mask) -> pa.Array:
+    """The new column; where the text is an empty one and not null, so is the new one."""
+    if text.null_count == len(text) - np.count_nonzero(filled):
+        return new
+    if text.null_count:
+        return pc.if_else(pa.array(filled), new, text)
+    _, offsets, data = new.buffers()  # without its nulls, which have no bytes
+    return pa.StringArray.from_buffers(len(new), offsets, data, None, 0, new.offset)
+
+
+def _same(name: str, validated: Validated, text: pa.Array) -> Mask:
+    """Where the text as it came is what silver has; of all columns but IBANs it is the same text."""
+    if name != "counterparty_iban":
+        return np.ones(len(text), dtype=np.bool_)
+    return np.asarray(pc.fill_null(pc.equal(text, _one(validated.typed[name])), False))
 
 
 def fingerprinted(sealed: Sealed, plain: Validated) -> dict[str, Text]:
@@ -208,5 +221,5 @@ def fingerprinted(sealed: Sealed, plain: Validated) -> dict[str, Text]:
         pc.fill_null(pc.equal(pc.binary_length(numbers), TOKEN_LENGTH), False), numbers, _one(plain.typed["counterparty_account"])
     )
     iban = _one(sealed.validated.typed["counterparty_iban"])
-    new = {"account_number": sealed.unlinkable, "counterparty_account": others, "counterparty_iban": iban}
+    new = {"account_number": sealed.marks, "counterparty_account": others, "counterparty_iban": iban}
     return dict(plain.canonical) | {name: from_arrow(column) for name, column in new.items()}

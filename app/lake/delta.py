@@ -76,14 +76,15 @@ class FileWriter:
 
     def _write(self, data: pa.Table) -> pq.ParquetWriter:
         if self._writer is None:
-            self._writer = self._open(data.schema)
+            self._writer = self._open(data)
         self._writer.write_table(data.cast(self._writer.schema), row_group_size=_ROW_GROUP_ROWS)
         self._rows += data.num_rows
         for name in self._nulls:
             self._nulls[name] += data[name].null_count
         return self._writer
 
-    def _open(self, given: pa.Schema) -> pq.ParquetWriter:
+    def _open(self, data: pa.Table) -> pq.ParquetWriter:
+        given = data.schema
         # A dictionary is a way to write a column, not its type: what comes as one is written as one, and not stored as one.
         encoded = [f.with_type(given.field(f.name).type) if pa.types.is_dictionary(given.field(f.name).type) else f for f in self._schema]
         return pq.ParquetWriter(
@@ -91,7 +92,7 @@ class FileWriter:
             pa.schema(encoded),
             compression="zstd",
             compression_level=1,
-            use_dictionary=[name for name in self._schema.names if name not in _HIGH_CARDINALITY],
+            use_dictionary=[name for name in self._schema.names if name not in _HIGH_CARDINALITY and not _is_sealed(data[name])],
             write_statistics=[name for name in self._schema.names if name in _ranged(self._contract)],
             store_schema=False,
             data_page_version="1.0",
@@ -115,6 +116,14 @@ class FileWriter:
         """
         nulls = {name: count for name, count in self._nulls.items() if not pa.types.is_nested(self._schema.field(name).type)}
         return json.dumps({"numRecords": self._rows, "nullCount": nulls})
+
+
+def _is_sealed(column: pa.ChunkedArray) -> bool:
+    """Whether a column's first value is a sealed text: no two of them are alike."""
+    if not pa.types.is_string(column.type):
+        return False
+    first = next((value for value in column.slice(0, 100).to_pylist() if value is not None), "")
+    return first.startswith(("~.", "~:"))
 
 
 def stage(

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from app import chacha20
 
 
-def encrypted(texts: list[bytes], keys: list[bytes], which: list[int], nonces: list[bytes]) -> list[bytes]:
+def encrypted(texts: list[bytes], keys: list[bytes], which: list[int], nonces: list[bytes], also: list[int] | None = None) -> list[bytes]:
     """Each text by the column function."""
     ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
     begins = np.concatenate([[0], ends[:-1]]).astype(np.int64)
     data = np.frombuffer(b"".join(texts) + b"\0", dtype=np.uint8).copy()
     words = np.frombuffer(b"".join(keys), dtype="<u4").reshape(-1, 8)
-    chacha20.xor(data, begins, ends, words, np.array(which, dtype=np.int64), np.frombuffer(b"".join(nonces), dtype="<u4").reshape(-1, 3))
+    one, two = np.array(which, dtype=np.int64), np.array(also or [-1] * len(which), dtype=np.int64)
+    chacha20.xor(data, begins, ends, words, one, two, np.frombuffer(b"".join(nonces), "<u4").reshape(-1, 3))
     return [data[begin:end].tobytes() for begin, end in zip(begins, ends, strict=True)]
 
 
@@ -49,3 +50,9 @@ def test_a_text_without_a_key_is_left_as_it_is(length: int) -> None:
     found = encrypted(texts, [bytes(32)], [-1, 0], [bytes(12)] * 2)
     assert found[0] == texts[0]
     assert length == 0 or found[1] != texts[1]
+
+
+def test_two_keys_are_one_exclusive_or_the_other() -> None:
+    one, two, nonce = (secrets.token_bytes(size) for size in (32, 32, 12))
+    both = bytes(a ^ b for a, b in zip(one, two, strict=True))
+    assert encrypted([b"a text"], [one, two], [0], [nonce], [1]) == [by_the_package(b"a text", both, nonce)]
