@@ -128,9 +128,9 @@ class Ended:
     error: str
 
 
-# Each run is forked from a process that has imported all that a run needs and done nothing yet: imports take far longer than a small run.
+# Each run is forked from a process that has imported all that a run needs and done nothing yet: that takes far longer than a small run.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
+_PROCESSES.set_forkserver_preload([__name__, "tests.support.numba_ready"])
 
 
 def killed(landing: Path | str, lake: Path, moment: str) -> Ended:
