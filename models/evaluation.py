@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from app.features.payments import DAY_US, Int64s
 from models.trees import Scores
@@ -62,6 +61,8 @@ def metrics(scores: Scores, suspicious: Mask, days: float) -> Metrics | None:
     """The metrics of scored, judged payments over so many days; None unless there are both kinds."""
     if not suspicious.any() or suspicious.all():
         return None
+    from sklearn.metrics import average_precision_score, roc_auc_score  # here: whoever only scores need not wait for it
+
     alerts = max(1, round(len(scores) * _ALERTED))
     first = np.argsort(-scores, kind="stable")[:alerts]
     return Metrics(
@@ -75,6 +76,8 @@ def metrics(scores: Scores, suspicious: Mask, days: float) -> Metrics | None:
 
 def threshold(scores: Scores, suspicious: Mask) -> float:
     """The lowest score at which at most one in a hundred of the unsuspicious is alerted."""
+    from sklearn.metrics import roc_curve
+
     false, _, at = roc_curve(suspicious, scores, drop_intermediate=False)
     return float(at[np.flatnonzero(false <= _FALSE_POSITIVES)[-1]])
 

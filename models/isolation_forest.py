@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import IsolationForest as Grower
 
 from app.features import feature_set
 from app.features.vector import Vectors
@@ -57,6 +56,8 @@ def fit(vectors: Vectors, seed: int, settings: ForestSettings = ForestSettings()
 
 
 def _grow(rows: Matrix, trees: int, samples: int, seed: int) -> IsolationForest:
+    from sklearn.ensemble import IsolationForest as Grower  # here: whoever only scores need not wait for it
+
     samples = min(samples, len(rows))
     grown = Grower(n_estimators=trees, max_samples=samples, random_state=seed).fit(rows)
     nodes = []

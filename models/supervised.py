@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from app.features import feature_set
 from app.features.outcomes import SUSPICIOUS, Labels
@@ -44,6 +43,8 @@ class Ranker:
 
 def fit(vectors: Vectors, labels: Labels, seed: int, settings: RankerSettings = RankerSettings()) -> Ranker:  # it is frozen
     """Grow a ranker from judged payments, SUSPICIOUS or CLEARED."""
+    from sklearn.ensemble import HistGradientBoostingClassifier  # here: whoever only scores need not wait for it
+
     grown = HistGradientBoostingClassifier(
         max_iter=settings.rounds,
         learning_rate=settings.rate,

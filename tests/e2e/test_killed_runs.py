@@ -2,8 +2,6 @@
 
 import random
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from pipelines.executor import InProcess
 from pipelines.progress import Silent
 from pipelines.score import score
 from tests.support.champion import put_into_use
-from tests.support.killed_run import REPLAY, SCORE, SETTINGS
+from tests.support.killed_run import REPLAY, SCORE, SETTINGS, killed
 from tests.support.lake import NOW, content, files_in, load, opened, rows
 from tests.support.landing import ndjson_bytes, record, records, write_csv, write_parquet
 from tests.support.review import correct, replayed
@@ -44,16 +42,19 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def unbroken(landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    lake = tmp_path_factory.mktemp("unbroken")
+def begun(landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake that has the earlier days."""
+    lake = tmp_path_factory.mktemp("begun") / "lake"
     load(landing / "first", lake, SETTINGS)
-    load(landing / "day", lake, SETTINGS)
     return lake
 
 
-def killed(landing: Path, lake: Path, moment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.support.killed_run", str(landing), str(lake), moment]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def unbroken(landing: Path, begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lake = tmp_path_factory.mktemp("unbroken") / "lake"
+    shutil.copytree(begun, lake)
+    load(landing / "day", lake, SETTINGS)
+    return lake
 
 
 def is_whole_after_another_run(landing: Path, lake: Path, unbroken: Path) -> None:
@@ -88,38 +89,40 @@ def nothing_is_left_over(lake: Path) -> None:
 
 
 @pytest.mark.parametrize("moment", [f"{when}:{stage}" for stage in STAGES for when in ("begin", "end")])
-def test_a_run_killed_at_a_stage_boundary_is_made_good_by_the_next(landing: Path, unbroken: Path, tmp_path: Path, moment: str) -> None:
-    load(landing / "first", tmp_path, SETTINGS)
-    assert killed(landing / "day", tmp_path, moment).returncode == -9
-    is_whole_after_another_run(landing, tmp_path, unbroken)
+def test_a_run_killed_at_a_stage_boundary_is_made_good_by_the_next(
+    landing: Path, begun: Path, unbroken: Path, tmp_path: Path, moment: str
+) -> None:
+    shutil.copytree(begun, tmp_path / "lake")
+    assert killed(landing / "day", tmp_path / "lake", moment).code == -9
+    is_whole_after_another_run(landing, tmp_path / "lake", unbroken)
 
 
-def test_a_run_killed_at_random_writes_is_made_good_by_the_next(landing: Path, unbroken: Path, tmp_path: Path) -> None:
-    load(landing / "first", tmp_path / "counted", SETTINGS)
+def test_a_run_killed_at_random_writes_is_made_good_by_the_next(landing: Path, begun: Path, unbroken: Path, tmp_path: Path) -> None:
+    shutil.copytree(begun, tmp_path / "counted")
     ended = killed(landing / "day", tmp_path / "counted", "never")
-    assert ended.returncode == 0, ended.stderr
-    moments = random.Random(2026).sample(range(1, 2 * int(ended.stdout) + 1), RANDOM_MOMENTS)
+    assert ended.code == 0, ended.error
+    moments = random.Random(2026).sample(range(1, 2 * ended.writes + 1), RANDOM_MOMENTS)
     for moment in moments:
         lake = tmp_path / str(moment)
-        load(landing / "first", lake, SETTINGS)
-        assert killed(landing / "day", lake, f"write:{moment}").returncode == -9, moment
+        shutil.copytree(begun, lake)
+        assert killed(landing / "day", lake, f"write:{moment}").code == -9, moment
         is_whole_after_another_run(landing, lake, unbroken)
 
 
 def test_a_first_run_that_is_killed_again_and_again_gets_there(landing: Path, tmp_path: Path) -> None:
     load(landing / "day", tmp_path / "unbroken", SETTINGS)
     for moment in (1, 3, 8, 20, 45, 70):
-        assert killed(landing / "day", tmp_path / "lake", f"write:{moment}").returncode == -9
+        assert killed(landing / "day", tmp_path / "lake", f"write:{moment}").code == -9
     load(landing / "day", tmp_path / "lake", SETTINGS)
     assert content(tmp_path / "lake") == content(tmp_path / "unbroken")
     nothing_is_left_over(tmp_path / "lake")
 
 
 @pytest.fixture(scope="module")
-def to_score(landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def to_score(landing: Path, begun: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake of which the first days are scored and one day, which is late in part, is not."""
     lake = tmp_path_factory.mktemp("to_score") / "lake"
-    load(landing / "first", lake, SETTINGS)
+    shutil.copytree(begun, lake)
     put_into_use(lake)
     scored(lake)
     load(landing / "day", lake, SETTINGS)
@@ -150,27 +153,26 @@ def test_scoring_that_is_killed_after_a_stage_is_made_good_by_the_next(
     to_score: Path, all_scored: Path, tmp_path: Path, stage: str
 ) -> None:
     shutil.copytree(to_score, tmp_path / "lake")
-    ended = killed(Path(SCORE), tmp_path / "lake", f"end:{stage}")
-    assert ended.returncode == -9, ended.stderr
+    ended = killed(SCORE, tmp_path / "lake", f"end:{stage}")
+    assert ended.code == -9, ended.error
     is_whole_after_scoring_again(tmp_path / "lake", all_scored)
 
 
 def test_scoring_that_is_killed_at_random_writes_is_made_good_by_the_next(to_score: Path, all_scored: Path, tmp_path: Path) -> None:
     shutil.copytree(to_score, tmp_path / "counted")
-    ended = killed(Path(SCORE), tmp_path / "counted", "never")
-    assert ended.returncode == 0, ended.stderr
-    for moment in random.Random(2026).sample(range(1, 2 * int(ended.stdout) + 1), RANDOM_MOMENTS // 2):
+    ended = killed(SCORE, tmp_path / "counted", "never")
+    assert ended.code == 0, ended.error
+    for moment in random.Random(2026).sample(range(1, 2 * ended.writes + 1), RANDOM_MOMENTS // 2):
         shutil.copytree(to_score, tmp_path / str(moment))
-        assert killed(Path(SCORE), tmp_path / str(moment), f"write:{moment}").returncode == -9, moment
+        assert killed(SCORE, tmp_path / str(moment), f"write:{moment}").code == -9, moment
         is_whole_after_scoring_again(tmp_path / str(moment), all_scored)
 
 
 @pytest.fixture(scope="module")
-def to_replay(landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def to_replay(unbroken: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with corrections approved: of ten records eight will do, and two will not."""
     lake = tmp_path_factory.mktemp("to_replay") / "lake"
-    load(landing / "first", lake, SETTINGS)
-    load(landing / "day", lake, SETTINGS)
+    shutil.copytree(unbroken, lake)
     wrong = [row for row in rows(lake, QUARANTINE) if row["reasons"] == ["currency_not_money"]]
     values = {Item(row["source_sha256"], row["record_number"]): {"currency": "GBP" if n > 1 else "XYZ"} for n, row in enumerate(wrong)}
     correct(lake, values)
@@ -202,16 +204,16 @@ def test_a_replay_that_is_killed_after_a_stage_is_made_good_by_the_next(
     to_replay: Path, all_replayed: Path, tmp_path: Path, stage: str
 ) -> None:
     shutil.copytree(to_replay, tmp_path / "lake")
-    ended = killed(Path(REPLAY), tmp_path / "lake", f"end:{stage}")
-    assert ended.returncode == -9, ended.stderr
+    ended = killed(REPLAY, tmp_path / "lake", f"end:{stage}")
+    assert ended.code == -9, ended.error
     is_whole_after_replaying_again(tmp_path / "lake", all_replayed)
 
 
 def test_a_replay_that_is_killed_at_random_writes_is_made_good_by_the_next(to_replay: Path, all_replayed: Path, tmp_path: Path) -> None:
     shutil.copytree(to_replay, tmp_path / "counted")
-    ended = killed(Path(REPLAY), tmp_path / "counted", "never")
-    assert ended.returncode == 0, ended.stderr
-    for moment in random.Random(2026).sample(range(1, 2 * int(ended.stdout) + 1), RANDOM_MOMENTS // 2):
+    ended = killed(REPLAY, tmp_path / "counted", "never")
+    assert ended.code == 0, ended.error
+    for moment in random.Random(2026).sample(range(1, 2 * ended.writes + 1), RANDOM_MOMENTS // 2):
         shutil.copytree(to_replay, tmp_path / str(moment))
-        assert killed(Path(REPLAY), tmp_path / str(moment), f"write:{moment}").returncode == -9, moment
+        assert killed(REPLAY, tmp_path / str(moment), f"write:{moment}").code == -9, moment
         is_whole_after_replaying_again(tmp_path / str(moment), all_replayed)

@@ -2,8 +2,6 @@
 
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from app.lake import layout, runs
 from app.lake.storage import Storage
 from pipelines import publish, vacuum, verify
 from pipelines.progress import Silent
-from tests.support.killed_run import ACTS, OPTIMIZE, RESTORE, SETTINGS, VACUUM
+from tests.support.killed_run import ACTS, OPTIMIZE, RESTORE, SETTINGS, VACUUM, killed
 from tests.support.lake import content, files_but_audit, files_in, load, opened
 from tests.support.landing import record, records, write_csv
 
@@ -45,16 +43,11 @@ def optimized(four_days: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return lake
 
 
-def killed(act: str, lake: Path, moment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.support.killed_run", act, str(lake), moment]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def moments(act: str, lake: Path) -> list[str]:
     """Some of the writes that an act makes in a lake, which then has been through it."""
     ended = killed(act, lake, "never")
-    assert ended.returncode == 0, ended.stderr
-    return [f"write:{moment}" for moment in random.Random(2026).sample(range(1, 2 * int(ended.stdout) + 1), MOMENTS)]
+    assert ended.code == 0, ended.error
+    return [f"write:{moment}" for moment in random.Random(2026).sample(range(1, 2 * ended.writes + 1), MOMENTS)]
 
 
 def each_killed(act: str, before: Path, folder: Path, check: Callable[[Path], None]) -> None:
@@ -63,7 +56,7 @@ def each_killed(act: str, before: Path, folder: Path, check: Callable[[Path], No
     for moment in moments(act, folder / "counted"):
         lake = folder / moment.replace(":", "-")
         shutil.copytree(before, lake)
-        assert killed(act, lake, moment).returncode == -9, moment
+        assert killed(act, lake, moment).code == -9, moment
         publish.recover(opened(lake))
         assert not files_in(lake / layout.JOURNAL), moment
         assert not [verdict for verdict in verify.verify(opened(lake)) if verdict.faults], moment

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from app.contracts.lake import AUDIT, CHANNEL_DAILY, SILVER, TABLES
+from app.contracts.table import Column, TableContract
 from app.errors import BoundaryViolated
 from pipelines import boundary, gold, silver
 from tests.support.lake import load, opened
@@ -40,6 +42,32 @@ def test_what_a_contract_does_not_allow_is_named(changes: dict[str, object], sai
 def test_a_missing_and_an_unknown_column_are_named() -> None:
     with pytest.raises(BoundaryViolated, match="value_minor"):
         boundary.guard(CHANNEL_DAILY, rows().drop_columns("value_minor"))
+
+
+HELD = [(contract, column) for contract in TABLES for column in contract.columns if column.pattern is not None or column.least is not None]
+
+
+def near(contract: TableContract, column: Column) -> list[object]:
+    """A good value of a column, and some that are nearly good."""
+    if column.pattern is None:
+        assert column.least is not None
+        return [column.least, column.least - 1, -(2**31), 2**31 - 1, None]
+    good = str(contract.example_of(column))
+    foreign = good.translate(str.maketrans("0123456789abK", "٠١٢٣٤٥٦٧٨٩аЬ\u212a"))  # digits and letters of other scripts
+    return [good, f"{good}\n", f"\n{good}", f"{good}\n{good}", f" {good}", f"{good}0", good[:-1], good.swapcase(), foreign, "", None]
+
+
+@pytest.mark.parametrize(("contract", "column"), HELD, ids=lambda held: held.name)
+def test_whatever_pandera_refuses_arrow_finds_and_good_values_pass(contract: TableContract, column: Column) -> None:
+    schema = boundary._schema(contract).select_columns([column.name])
+    good, *others = [pa.table({column.name: pa.array([value], column.type)}) for value in near(contract, column)]
+    assert boundary.fits(column, good, contract)
+    schema.validate(good.to_pandas(types_mapper=pd.ArrowDtype))
+    found = [boundary.fits(column, table, contract) for table in others]
+    assert not all(found)
+    for table, fits in zip(others, found, strict=True):
+        if fits:
+            schema.validate(table.to_pandas(types_mapper=pd.ArrowDtype))
 
 
 def test_a_stage_that_writes_what_it_must_not_fails_the_run_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

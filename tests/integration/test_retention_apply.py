@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -38,7 +36,7 @@ from pipelines.run import run
 from pipelines.score import nothing_to_do, score
 from tests.support import s3
 from tests.support.champion import put_into_use
-from tests.support.killed_run import RETENTION
+from tests.support.killed_run import RETENTION, killed
 from tests.support.lake import NOW, content, content_of, files_in, load, opened, rows
 from tests.support.landing import csv_bytes, write_csv
 from tests.support.old_lake import MIXED, NEW, OLD, THEN, TODAY, account, booked, make
@@ -385,12 +383,11 @@ def test_killed_at_any_moment_it_is_undone_or_finished_by_the_next_run(lake: Pat
     hold(lake, Kind.ACCOUNT, account(2))
     shutil.copytree(lake, tmp_path / "whole")
     deleted(tmp_path / "whole")
-    ends: list[int] = []
+    ends: list[int | None] = []
     for moment in MOMENTS:
         broken = tmp_path / moment.replace(":", "-")
         shutil.copytree(lake, broken)
-        ran = subprocess.run([sys.executable, "-m", "tests.support.killed_run", RETENTION, str(broken), moment], check=False)
-        ends.append(ran.returncode)
+        ends.append(killed(RETENTION, broken, moment).code)
         apply(opened(broken).storage, Settings(), "its time is over", "grace", Silent(), NOW + timedelta(hours=1))
         assert content(broken) == content(tmp_path / "whole"), moment
         assert faults(broken) == [], moment

@@ -1,17 +1,14 @@
-"""A run that kills itself with SIGKILL at a chosen moment: ``python -m tests.support.killed_run LANDING LAKE MOMENT``.
+"""A run in a process of its own that kills itself with SIGKILL at a chosen moment."""
 
-LANDING is a folder, or else the run scores what was loaded (``score``), makes few files of many (``optimize``), lets go of old ones
-(``vacuum``), undoes all runs after the first (``restore``), replays what was approved (``replay``),
-or deletes what is due (``retention``). MOMENT is ``begin:STAGE``, ``end:STAGE``, or ``write:N``: right
-before (N odd) or right after (N even) write number (N + 1) // 2 to storage or to a Delta log. ``never`` lets the run end and prints how
-many writes it made.
-"""
-
+import multiprocessing
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +93,7 @@ class Writes:
         setattr(owner, name, counted)
 
 
-def main(landing: str, lake: str, moment: str) -> None:
+def _run(landing: str, lake: str, moment: str) -> int:
     writes = Writes(int(moment.removeprefix("write:")) if moment.startswith("write:") else 0)
     for owner, name in (
         (obstore, "put"),
@@ -110,8 +107,46 @@ def main(landing: str, lake: str, moment: str) -> None:
         ACTS[landing](opened(lake).storage, DiesAtStage(moment))
     else:
         load(landing, lake, SETTINGS, observer=DiesAtStage(moment))
-    sys.stdout.write(f"{writes.count}\n")
+    return writes.count
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def _run_and_tell(told: Connection, *words: str) -> None:
+    with told:
+        try:
+            told.send((_run(*words), ""))
+        except Exception:
+            told.send((0, traceback.format_exc()))
+            sys.exit(1)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the run ended: its process's exit code, which is -9 if it was killed; or else how many writes it made, or what went wrong."""
+
+    code: int | None
+    writes: int
+    error: str
+
+
+# Each run is forked from a process that has imported all that a run needs and done nothing yet: that takes far longer than a small run.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload([__name__, "tests.support.numba_ready"])
+
+
+def killed(landing: Path | str, lake: Path, moment: str) -> Ended:
+    """Run, and be killed.
+
+    ``landing`` is a folder, or else the run scores what was loaded (``score``), makes few files of many (``optimize``), lets go of old
+    ones (``vacuum``), undoes all runs after the first (``restore``), replays what was approved (``replay``), or deletes what is due
+    (``retention``). ``moment`` is ``begin:STAGE``, ``end:STAGE``, or ``write:N``: right before (N odd) or right after (N even) write
+    number (N + 1) // 2 to storage or to a Delta log. ``never`` lets the run end.
+    """
+    hears, tells = _PROCESSES.Pipe(duplex=False)
+    process = _PROCESSES.Process(target=_run_and_tell, args=(tells, str(landing), str(lake), moment))
+    with hears:
+        process.start()
+        tells.close()
+        process.join()
+        code = process.exitcode
+        process.close()
+        return Ended(code, *((0, "") if code == -signal.SIGKILL else hears.recv()))

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -27,6 +25,7 @@ from pipelines import receivers
 from pipelines.cli import app
 from pipelines.openlineage import Place, events_of, events_of_training, run_uuid
 from tests.support.champion import forest
+from tests.support.killed_run import killed
 from tests.support.lake import load, opened
 from tests.support.landing import record, records, write_csv
 
@@ -228,10 +227,7 @@ def test_a_receiver_that_dies_midway_goes_on_with_the_run_that_it_had_not_taken_
 def test_a_run_that_was_killed_while_it_was_published_is_told_when_the_next_has_finished_it(lake: Path, tmp_path: Path) -> None:
     """What is told hangs on certificates alone: whoever stores one, of its own run or of a dead one's."""
     write_csv(tmp_path / "more/d.csv", records(50, 60))
-    died = subprocess.run(
-        [sys.executable, "-m", "tests.support.killed_run", str(tmp_path / "more"), str(lake), "write:44"], capture_output=True, check=False
-    )
-    assert died.returncode == -signal.SIGKILL
+    assert killed(tmp_path / "more", lake, "write:44").code == -signal.SIGKILL
     settings = Settings(openlineage_file=tmp_path / "events.ndjson")
     receivers.tell_all(opened(lake), settings)
     before = len((tmp_path / "events.ndjson").read_bytes().splitlines())
