@@ -23,6 +23,7 @@ from app.lake import layout, registry, runs
 from app.lake.lake import Lake
 from app.settings import Settings
 from pipelines.openlineage import Place, events_of, events_of_training
+from pipelines.over_http import NoRedirects
 
 _ATTEMPTS: Final = 3
 _PAUSE_SECONDS: Final = 0.5
@@ -138,13 +139,6 @@ def _endpoint(url: str) -> str:
     return url.rstrip("/") + _PATH if urlsplit(url).path in ("", "/") else url
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirected POST becomes a GET, and takes the key along to wherever it is sent: neither is wanted."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 def _post(url: str, key: str | None, timeout: float, events: Sequence[dict[str, Any]]) -> None:
     headers = {"Content-Type": "application/json"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
     for event in events:
@@ -159,7 +153,8 @@ def _sent(request: urllib.request.Request, timeout: float) -> None:
     """
     for attempt in range(_ATTEMPTS):
         try:
-            with urllib.request.build_opener(_NoRedirects).open(request, timeout=timeout):
+            # A redirected POST becomes a GET, and takes the key along to wherever it is sent: neither is wanted.
+            with urllib.request.build_opener(NoRedirects).open(request, timeout=timeout):
                 return
         except urllib.error.HTTPError as error:
             why = f"it answered {error.code}"

@@ -11,6 +11,7 @@ DECISIONS = f"{OWN}/champions"
 ROLLOUTS = f"{OWN}/rollouts"
 API_KEYS = f"{OWN}/api_keys"
 ACCESS = f"{OWN}/access"
+IDENTITIES = f"{OWN}/identities"
 LINEAGE = f"{OWN}/openlineage"
 AUDIT_HEADS = f"{OWN}/audit_heads"
 HOLDS = f"{OWN}/legal_holds"
@@ -59,6 +60,11 @@ def api_key(name: str) -> str:
 def access_decision(number: int) -> str:
     """A role that was given to somebody, or taken away."""
     return f"{ACCESS}/{number:08d}.json"
+
+
+def identity_decision(number: int) -> str:
+    """Whose tokens say who somebody is, from a decision on."""
+    return f"{IDENTITIES}/{number:08d}.json"
 
 
 def lineage_mark(receiver: str) -> str:
