@@ -72,6 +72,11 @@ def lineage_mark(receiver: str) -> str:
     return f"{LINEAGE}/{receiver}.json"
 
 
+def lineage_begun(receiver: str, run_id: str = "") -> str:
+    """That a run has begun of whose end a receiver has not been told; without a run the folder of all."""
+    return f"{LINEAGE}/begun/{receiver}/" + (f"{run_id}.json" if run_id else "")
+
+
 def audit_head(sequence: int) -> str:
     """Where the audit trail ended, noted beside it."""
     return f"{AUDIT_HEADS}/{sequence:012d}.json"
