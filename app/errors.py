@@ -9,6 +9,7 @@ LeofricError
 │   ├── LakeNotFound      there is no lake, table or run at that place
 │   └── LakeDamaged       a file of a table cannot be read
 ├── AccessDenied          somebody may not do that; nothing changed (exit code 3)
+├── TokenRefused          a token that says who somebody is does not hold (exit code 1; commands deny, which is 3)
 ├── AccessRefused         a role cannot be given or taken so; nothing changed (exit code 1)
 ├── LineageNotTold        a receiver of lineage events is away; they wait, and no run fails of it
 ├── ReviewRefused         a decision about a quarantined record cannot be made; nothing changed (exit code 1)
@@ -69,6 +70,10 @@ class LakeDamaged(LakeError):
 
 class AccessDenied(LeofricError):
     """Who asks has no role that may do this; the sentence names the role and who can grant it."""
+
+
+class TokenRefused(LeofricError):
+    """A signed identity does not hold; the sentence says why, and has nothing of the token in it."""
 
 
 class AccessRefused(LeofricError):

@@ -5,6 +5,7 @@ import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
@@ -12,13 +13,23 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import UsageError
 
-_OPERATOR: ContextVar[str | None] = ContextVar("operator", default=None)
+
+@dataclass(frozen=True)
+class _Operator:
+    name: str
+    shown_by: str | None
+
+
+_OPERATOR: ContextVar[_Operator | None] = ContextVar("operator", default=None)
 
 
 @contextmanager
-def operated_by(name: str) -> Iterator[None]:
-    """In this block this one is the operator. It is for whoever calls commands as functions: nothing outside of the process can say so."""
-    token = _OPERATOR.set(name)
+def operated_by(name: str, shown_by: str | None = None) -> Iterator[None]:
+    """In this block this one is the operator. It is for whoever calls commands as functions: nothing outside of the process can say so.
+
+    ``shown_by``: what has shown it, for the audit trail, such as a token of an issuer that the lake trusts; None: the operating system.
+    """
+    token = _OPERATOR.set(_Operator(name, shown_by))
     try:
         yield
     finally:
@@ -26,15 +37,24 @@ def operated_by(name: str) -> Iterator[None]:
 
 
 def operator() -> str:
-    """Who sits at the keyboard, or as whom a job runs, as the operating system knows them: a variable would be anybody's word."""
+    """Who sits at the keyboard, or as whom a job runs, as the operating system knows them: a variable would be anybody's word.
+
+    Where a lake trusts an issuer of tokens and was shown one, it is the token's subject.
+    """
     named = _OPERATOR.get()
     if named is not None:
-        return named
+        return named.name
     number = os.getuid()
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:  # a container's user need not have a name
         return f"uid {number}"
+
+
+def operator_shown_by() -> str | None:
+    """What has shown who the operator is; None: the operating system."""
+    named = _OPERATOR.get()
+    return None if named is None else named.shown_by
 
 
 class Settings(BaseSettings):
@@ -144,3 +164,28 @@ def read_subject_settings() -> SubjectSettings:
             "LEOFRIC_SUBJECT_KEY_FILE, LEOFRIC_SUBJECT_KEY and LEOFRIC_SUBJECT_VAULT are three ways to name one key: set one of them"
         )
     return settings
+
+
+class IdentitySettings(BaseSettings):
+    """The token that says who acts; read from the environment as ``LEOFRIC_IDENTITY_<NAME>``.
+
+    Whose tokens count is no setting: each lake says it (``app/lake/identity.py``), or everybody could be his own issuer.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LEOFRIC_IDENTITY_", frozen=True, extra="forbid")
+
+    token: SecretStr | None = Field(default=None, description="a JWT of the issuer that the lake trusts")
+    token_file: Path | None = Field(default=None, description="a file that has it")
+
+
+def read_identity_token() -> str | None:
+    """The token of the environment; None without one, UsageError if it is given in two ways or its file cannot be read."""
+    settings = IdentitySettings()
+    if settings.token_file is None:
+        return None if settings.token is None else settings.token.get_secret_value().strip()
+    if settings.token is not None:
+        raise UsageError("LEOFRIC_IDENTITY_TOKEN and LEOFRIC_IDENTITY_TOKEN_FILE are two ways to give one token: set one of them")
+    try:
+        return settings.token_file.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError as error:
+        raise UsageError(f"LEOFRIC_IDENTITY_TOKEN_FILE={settings.token_file} cannot be read: {error.strerror}") from None

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,8 @@ from app.lake.delta import Change
 from app.lake.lake import create
 from app.lake.storage import Storage
 from app.settings import Settings
-from pipelines import audit, publish
+from pipelines import audit, live, publish
+from pipelines.openlineage import Begun
 from pipelines.progress import Observer, Stages
 from pipelines.publish import Publication
 from pipelines.work import Run
@@ -55,14 +57,26 @@ class Attempt:
 
 
 def attempt(
-    storage: Storage, settings: Settings, observer: Observer, now: datetime | None, prepare: Callable[[Attempt], Publication]
+    kind: str, storage: Storage, settings: Settings, observer: Observer, now: datetime | None, prepare: Callable[[Attempt], Publication]
 ) -> dict[str, Any]:
     """Do one run; returns the certificate that it stored.
 
-    ``prepare`` does every stage up to the point of no return. Raises LakeBusy if another run holds the lake, AuditError if the audit trail
-    cannot be written.
+    ``kind`` is what its certificate will say, ``prepare`` does every stage up to the point of no return. Raises LakeBusy if another run
+    holds the lake, AuditError if the audit trail cannot be written.
     """
-    started_at = now or datetime.now(UTC)
+    with ExitStack() as afterwards:  # when the lake is free again
+        return _attempt(kind, storage, settings, observer, now or datetime.now(UTC), prepare, afterwards)
+
+
+def _attempt(
+    kind: str,
+    storage: Storage,
+    settings: Settings,
+    observer: Observer,
+    started_at: datetime,
+    prepare: Callable[[Attempt], Publication],
+    afterwards: ExitStack,
+) -> dict[str, Any]:
     run_id = f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     stages = Stages(observer)
     with lock.hold(storage, run_id) as held:
@@ -76,12 +90,16 @@ def attempt(
         sequence = history[-1]["sequence"] + 1 if history else 1
         run = Run(run_id, sequence, started_at, lake, settings, weights, b"" if lake.subjects is None else secrets.token_bytes(32))
         publish.begin(lake, run_id)
+        telling = live.Telling(lake, settings, Begun(run_id, kind, run.sequence, started_at.isoformat(), tuple(recovered)))
+        telling.begin()
+        afterwards.callback(telling.end)
         try:
             publication = prepare(Attempt(run, stages, history, recovered))
             held.confirm()
             if lake.subjects is not None:
                 lake.now_with(key_store.keep_waiting(storage, run_id, lake.subjects, run.secret))
         except BaseException as error:
+            telling.fail(error)
             publish.undo(lake, run_id)
             audit.run_failed(lake, run_id, run.sequence, error)
             raise

@@ -14,7 +14,7 @@ from app.lake.access import entry_of
 from app.lake.audit import Act, AuditLog, acting, open_log
 from app.lake.lake import Lake, open_lake
 from app.lake.storage import Storage
-from app.settings import operator, read_audit_settings
+from app.settings import operator, operator_shown_by, read_audit_settings
 
 _OF_KIND: Final = {"feedback": Action.FEEDBACK_IMPORT, "replay": Action.REPLAY, "erasure": Action.ERASE, "retention": Action.RETENTION}
 """Kinds of runs that are an act of their own; all others are runs."""
@@ -22,7 +22,9 @@ _OF_KIND: Final = {"feedback": Action.FEEDBACK_IMPORT, "replay": Action.REPLAY, 
 
 def who() -> Who:
     """The person at the command line, or as whom a job runs."""
-    return Who(operator(), ActorKind.PERSON, f"{socket.gethostname()}, process {os.getpid()}")
+    by = operator_shown_by()
+    origin = f"{socket.gethostname()}, process {os.getpid()}"
+    return Who(operator(), ActorKind.PERSON, origin if by is None else f"{origin}, by {by}")
 
 
 def opened(lake: Lake) -> AbstractContextManager[AuditLog]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from functools import wraps
@@ -70,13 +70,19 @@ def reports_errors(command: Callable[Parameters, None]) -> Callable[Parameters, 
 
 def needs(action: Action | None) -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
     """Let a command run only for whom the lake's policy allows it (``on_command.needs``). It stands below ``reports_errors``."""
-    return on_command.needs(action, _denied)
+    return on_command.needs(action, _denied, _jwks)
 
 
 def _denied(storage: "Storage", denial: "Denial") -> None:
     from pipelines.audit import denied
 
     denied(storage, denial)
+
+
+def _jwks(url: str) -> Mapping[str, object]:
+    from pipelines.over_http import jwks
+
+    return jwks(url)
 
 
 def clearance_of(lake: "Lake") -> "Clearance":

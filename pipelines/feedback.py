@@ -34,7 +34,7 @@ def import_labels(
     A payment that the lake does not have is kept all the same, and counted: it may come yet. UsageError if it has none of them.
     """
     open_lake(storage)
-    return attempt(storage, settings, observer, now, lambda begun: _prepare(begun, labels, sha256, who))
+    return attempt(KIND, storage, settings, observer, now, lambda begun: _prepare(begun, labels, sha256, who))
 
 
 def _prepare(begun: Attempt, labels: LabelFile, sha256: str, who: str) -> Publication:

@@ -49,6 +49,7 @@ _JOBS: Final = {
     "feedback": "analysts' decisions about payments",
     "optimize": "small files of tables merged; no row changes",
     "restore": "the whole lake as an earlier run left it",
+    "retention": "records deleted whose time was over",
     "vacuum": "files deleted that no state of the lake needs",
     "train": "a detector trained on the lake's past",
 }
@@ -68,9 +69,43 @@ def run_uuid(place: Place, run_id: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{place.root.rstrip('/')}#{run_id}"))
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What is known of a run when it begins: all that its START says, then and whenever it is told again."""
+
+    run_id: str
+    kind: str
+    sequence: int
+    started_at: str  # ISO 8601
+    recovered_runs: tuple[str, ...]
+
+
+def started(run: Begun, place: Place) -> Document:
+    """START of a run."""
+    return _event("START", datetime.fromisoformat(run.started_at), _run_of(run, place), _job(place, run.kind), (), ())
+
+
+def died(run: Begun, place: Place, at: datetime, why: str) -> Document:
+    """FAIL of a run that has left no certificate: it was undone, and nothing of it is in a table."""
+    of = _run_of(run, place)
+    of["facets"]["errorMessage"] = _facet("ErrorMessageRunFacet", message=why, programmingLanguage="python")
+    return _event("FAIL", at, of, _job(place, run.kind), (), ())
+
+
+def _run_of(run: Begun, place: Place) -> Document:
+    facets = {
+        "nominalTime": _facet("NominalTimeRunFacet", nominalStartTime=_at(datetime.fromisoformat(run.started_at))),
+        "processing_engine": _facet("ProcessingEngineRunFacet", name="ray", version=version("ray")),
+        "leofric_run": _own("RunFacet", {"run_id": run.run_id, "sequence": run.sequence, "recovered_runs": list(run.recovered_runs)}),
+    }
+    return {"runId": run_uuid(place, run.run_id), "facets": facets}
+
+
 def events_of(certificate: Mapping[str, Any], place: Place) -> list[Document]:
-    """The events of a run that has ended: START, then COMPLETE or FAIL."""
+    """The events of a run that has left a certificate: START, as it was told when the run began, then COMPLETE or FAIL."""
     begun = datetime.fromisoformat(certificate["started_at"])
+    known = {name: certificate[name] for name in ("run_id", "kind", "sequence", "started_at")}
+    run = Begun(**known, recovered_runs=tuple(certificate["recovered_runs"]))
     ended = begun + timedelta(seconds=sum(certificate["seconds"].values()))
     run_facets = {
         "nominalTime": _facet("NominalTimeRunFacet", nominalStartTime=_at(begun), nominalEndTime=_at(ended)),
@@ -79,7 +114,6 @@ def events_of(certificate: Mapping[str, Any], place: Place) -> list[Document]:
     }
     job = _job(place, certificate["kind"])
     run_id = run_uuid(place, certificate["run_id"])
-    start = _event("START", begun, {"runId": run_id, "facets": run_facets}, job, (), ())
     if certificate["status"] != "succeeded":
         said = certificate.get("error", "the run failed")
         run_facets = run_facets | {"errorMessage": _facet("ErrorMessageRunFacet", message=said, programmingLanguage="python")}
@@ -87,7 +121,7 @@ def events_of(certificate: Mapping[str, Any], place: Place) -> list[Document]:
     inputs = [*_files(certificate), *_sources(outputs, place, certificate)]
     told = [_output(contract, place, certificate) for contract in outputs]
     kind = "COMPLETE" if certificate["status"] == "succeeded" else "FAIL"
-    return [start, _event(kind, ended, {"runId": run_id, "facets": run_facets}, job, inputs, told)]
+    return [started(run, place), _event(kind, ended, {"runId": run_id, "facets": run_facets}, job, inputs, told)]
 
 
 def events_of_training(card: Card, place: Place) -> list[Document]:

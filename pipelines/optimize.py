@@ -105,7 +105,7 @@ def optimize(
     contracts = contracts_of(contract)
     if not groups(open_lake(storage), contracts, settings.silver_file_rows):
         return None
-    return attempt(storage, settings, observer, now, lambda begun: _prepare(begun, contracts, why, who, executor))
+    return attempt(KIND, storage, settings, observer, now, lambda begun: _prepare(begun, contracts, why, who, executor))
 
 
 def _prepare(begun: Attempt, contracts: Sequence[TableContract], why: str, who: str, executor: Executor) -> Publication:

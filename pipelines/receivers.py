@@ -3,6 +3,9 @@
 Events follow from certificates and cards, which the lake keeps for ever. So there is nothing to put aside: for each receiver the lake
 remembers up to where it has been told, and whoever tells next begins there. A receiver that was away, or is new, gets all that it
 missed, in order; one that got the same twice can tell by the run's UUID.
+
+Of a run that goes on there is no certificate. That it has begun is noted for each receiver, apart, until its end is told: of a run that
+neither goes on nor has a certificate, which was undone, a note is all that is left.
 """
 
 import hashlib
@@ -11,18 +14,23 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from pydantic import TypeAdapter
+
 from app.errors import LakeNotFound, LineageNotTold
 from app.lake import layout, registry, runs
 from app.lake.lake import Lake
 from app.settings import Settings
-from pipelines.openlineage import Place, events_of, events_of_training
+from pipelines.openlineage import Begun, Place, died, events_of, events_of_training, started
+from pipelines.over_http import NoRedirects
 
 _ATTEMPTS: Final = 3
 _PAUSE_SECONDS: Final = 0.5
@@ -39,7 +47,28 @@ class Receiver:
     @property
     def mark(self) -> str:
         """Where the lake remembers how far it has been told."""
-        return layout.lineage_mark(hashlib.sha256(self.name.encode()).hexdigest()[:16])
+        return layout.lineage_mark(self._short)
+
+    def begun(self, run_id: str = "") -> str:
+        """Where the lake remembers that a run has begun of whose end it has not been told; without a run the folder of all."""
+        return layout.lineage_begun(self._short, run_id)
+
+    @property
+    def _short(self) -> str:
+        return hashlib.sha256(self.name.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Note:
+    """A run of whose end a receiver has not been told; ``ended_at`` and ``error`` once it has failed."""
+
+    run: Begun
+    told: bool = False
+    ended_at: str | None = None
+    error: str | None = None
+
+
+_NOTE: Final = TypeAdapter(Note)
 
 
 def receivers(settings: Settings) -> list[Receiver]:
@@ -77,17 +106,32 @@ def told_of(lake: Lake, settings: Settings, name: str) -> list[dict[str, Any]]:
     return events_of_training(cards[0], place_of(lake, settings))
 
 
+def note(lake: Lake, receiver: Receiver, of: Note) -> None:
+    """Remember that a run has begun, that a receiver was told so, or how it failed."""
+    lake.storage.put(receiver.begun(of.run.run_id), _NOTE.dump_json(of))
+
+
+def tell_start(lake: Lake, place: Place, receiver: Receiver, run: Begun) -> list[str]:
+    """Tell a receiver that a run begins, after all that it has missed; a sentence if it could not be told."""
+    missed = list(_tell(lake, place, receiver))
+    if missed:
+        return missed
+    try:
+        receiver.tell([started(run, place)])
+    except LineageNotTold as error:
+        return [f"{error}; that {run.run_id} has begun is told with its end"]
+    return []
+
+
 def _tell(lake: Lake, place: Place, receiver: Receiver) -> Iterator[str]:
-    mark = _read_mark(lake, receiver)
-    outstanding = list(_outstanding(lake, place, mark))
-    for told, (advance, events) in enumerate(outstanding):
+    outstanding = list(_outstanding(lake, place, receiver))
+    for told, (events, done) in enumerate(outstanding):
         try:
             receiver.tell(events)
         except LineageNotTold as error:
             yield f"{error}; lineage of {len(outstanding) - told} runs waits in the lake, and the next run tries again"
             return
-        mark = advance(mark)
-        lake.storage.put(receiver.mark, json.dumps({"receiver": receiver.name} | mark).encode())
+        done()
 
 
 def _read_mark(lake: Lake, receiver: Receiver) -> dict[str, Any]:
@@ -97,24 +141,43 @@ def _read_mark(lake: Lake, receiver: Receiver) -> dict[str, Any]:
         return {"sequence": 0, "models": []}
 
 
-def _outstanding(
-    lake: Lake, place: Place, mark: dict[str, Any]
-) -> Iterator[tuple[Callable[[dict[str, Any]], dict[str, Any]], list[dict[str, Any]]]]:
-    """What is to be told, in order: the events of a run or a training, and how the mark moves when they are told."""
-    for row in runs.runs(lake):
-        if row["sequence"] > mark["sequence"]:
-            yield _to_sequence(int(row["sequence"])), events_of(json.loads(row["certificate"]), place)
+def _outstanding(lake: Lake, place: Place, receiver: Receiver) -> Iterator[tuple[list[dict[str, Any]], Callable[[], None]]]:
+    """What is to be told, in order: the events of a run or a training, and what is to be remembered when they are told."""
+    # In this order: a run that is published meanwhile has its certificate before it is no longer in the journal.
+    notes = _notes(lake, receiver)
+    ended = {run_id for run_id in notes if not lake.storage.exists(layout.journal(run_id))}
+    rows, mark = runs.runs(lake), _read_mark(lake, receiver)
+    told = {row["run_id"] for row in rows if row["sequence"] <= mark["sequence"]}
+    lake.storage.delete([receiver.begun(run_id) for run_id in notes if run_id in told])
+    for run_id in sorted(ended - {row["run_id"] for row in rows}):
+        yield _events_of_dead(notes[run_id], place), partial(lake.storage.delete, [receiver.begun(run_id)])
+    for row in rows:
+        if row["run_id"] not in told:
+            events = events_of(json.loads(row["certificate"]), place)
+            known = notes.get(row["run_id"])
+            mark = mark | {"sequence": int(row["sequence"])}
+            yield events[1:] if known is not None and known.told else events, partial(_remember, lake, receiver, mark, row["run_id"])
     for card in registry.cards(lake.storage):
         if card.model_id not in mark["models"]:
-            yield _with_model(card.model_id), events_of_training(card, place)
+            mark = mark | {"models": [*mark["models"], card.model_id]}
+            yield events_of_training(card, place), partial(_remember, lake, receiver, mark)
 
 
-def _to_sequence(sequence: int) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    return lambda mark: mark | {"sequence": sequence}
+def _notes(lake: Lake, receiver: Receiver) -> dict[str, Note]:
+    found = [_NOTE.validate_json(bytes(lake.storage.read(entry.path))) for entry in lake.storage.entries(receiver.begun())]
+    return {one.run.run_id: one for one in found}
 
 
-def _with_model(model_id: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    return lambda mark: mark | {"models": [*mark["models"], model_id]}
+def _events_of_dead(of: Note, place: Place) -> list[dict[str, Any]]:
+    at = datetime.now(UTC) if of.ended_at is None else datetime.fromisoformat(of.ended_at)
+    fail = died(of.run, place, at, of.error or "the run was killed; nothing of it was published, and what it had written was removed")
+    return [fail] if of.told else [started(of.run, place), fail]
+
+
+def _remember(lake: Lake, receiver: Receiver, mark: Mapping[str, Any], run_id: str | None = None) -> None:
+    lake.storage.put(receiver.mark, json.dumps({"receiver": receiver.name} | dict(mark)).encode())
+    if run_id is not None:
+        lake.storage.delete([receiver.begun(run_id)])
 
 
 def _append(path: Path, events: Sequence[dict[str, Any]]) -> None:
@@ -138,13 +201,6 @@ def _endpoint(url: str) -> str:
     return url.rstrip("/") + _PATH if urlsplit(url).path in ("", "/") else url
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirected POST becomes a GET, and takes the key along to wherever it is sent: neither is wanted."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 def _post(url: str, key: str | None, timeout: float, events: Sequence[dict[str, Any]]) -> None:
     headers = {"Content-Type": "application/json"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
     for event in events:
@@ -159,7 +215,8 @@ def _sent(request: urllib.request.Request, timeout: float) -> None:
     """
     for attempt in range(_ATTEMPTS):
         try:
-            with urllib.request.build_opener(_NoRedirects).open(request, timeout=timeout):
+            # A redirected POST becomes a GET, and takes the key along to wherever it is sent: neither is wanted.
+            with urllib.request.build_opener(NoRedirects).open(request, timeout=timeout):
                 return
         except urllib.error.HTTPError as error:
             why = f"it answered {error.code}"

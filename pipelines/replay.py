@@ -78,7 +78,7 @@ def replay(
     nothing but its certificate, which then says ``failed``.
     """
     open_lake(storage)
-    return attempt(storage, settings, observer, now, lambda begun: _prepare(_Replay(Day(begun, executor), who)))
+    return attempt(KIND, storage, settings, observer, now, lambda begun: _prepare(_Replay(Day(begun, executor), who)))
 
 
 def _prepare(doing: _Replay) -> Publication:

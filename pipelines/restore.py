@@ -60,7 +60,7 @@ def restore(
     would go is not what the certificates say; nothing is published then. LakeBusy if another run holds the lake.
     """
     open_lake(storage)
-    return attempt(storage, settings, observer, now, lambda begun: _prepare(begun, run_id, why, who, executor))
+    return attempt(KIND, storage, settings, observer, now, lambda begun: _prepare(begun, run_id, why, who, executor))
 
 
 def _prepare(begun: Attempt, run_id: str, why: str, who: str, executor: Executor) -> Publication:

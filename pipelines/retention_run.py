@@ -65,7 +65,7 @@ def apply(
     left_over = any(True for _ in storage.entries(layout.JOURNAL))
     if not left_over and not select(lake, basis(lake, started_at.date())).cuts:
         return None
-    return attempt(storage, settings, observer, started_at, lambda begun: _prepare(begun, why, who))
+    return attempt(KIND, storage, settings, observer, started_at, lambda begun: _prepare(begun, why, who))
 
 
 def _prepare(begun: Attempt, why: str, who: str) -> Publication:

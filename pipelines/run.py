@@ -75,7 +75,7 @@ def run(
     Raises LakeBusy if another run holds the lake. A run whose totals do not reconcile publishes nothing but its certificate, which
     then says ``failed``.
     """
-    return attempt(storage, settings, observer, now, lambda begun: _prepare(Day(begun, executor), sources))
+    return attempt(KIND, storage, settings, observer, now, lambda begun: _prepare(Day(begun, executor), sources))
 
 
 def _prepare(day: Day, sources: Sequence[SourceFile]) -> Publication:

@@ -79,7 +79,7 @@ def score(storage: Storage, settings: Settings, executor: Executor, observer: Ob
     models = champions.in_use(storage)
     if models is None:
         raise UsageError("no isolation forest is in use; `leofric train` makes one, and `leofric models promote` puts it into use")
-    return attempt(storage, settings, observer, now, lambda begun: _prepare(_Scoring(begun, executor, models)))
+    return attempt(KIND, storage, settings, observer, now, lambda begun: _prepare(_Scoring(begun, executor, models)))
 
 
 @dataclass

@@ -102,7 +102,7 @@ def vacuum(
     """Let go what ``plan`` names; returns the run's certificate. LakeBusy if another run holds the lake."""
     open_lake(storage)
     days_of(settings, days)
-    return attempt(storage, settings, observer, now or datetime.now(UTC), lambda begun: _prepare(begun, days, why, who))
+    return attempt(KIND, storage, settings, observer, now or datetime.now(UTC), lambda begun: _prepare(begun, days, why, who))
 
 
 def _prepare(begun: Attempt, days: int, why: str, who: str) -> Publication:

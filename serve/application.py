@@ -11,9 +11,13 @@ from ray import serve as ray_serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig, BackpressureConfig
 
+from app.compliance.roles import Action
 from app.errors import LeofricError
-from serve import logs, loopback
+from app.lake.on_command import let_in
+from serve import logs, loopback, warm
+from serve.audit import denied
 from serve.interface import api_of
+from serve.oidc import fetch_from
 from serve.problems import Problem
 from serve.service import Service, log
 from serve.settings import ServeSettings, settings_of
@@ -78,8 +82,17 @@ class Payments:
 
 
 def build_app(arguments: Mapping[str, Any]) -> Application:
-    """The Serve application of these arguments (``ServeSettings``); nothing is opened before a replica starts."""
+    """The Serve application of these arguments (``ServeSettings``); no more of the lake is read than whether who asks may serve it.
+
+    That is asked here, where `leofric serve`, `serve run` and `serve deploy` all come by, and not by each replica: one that takes another's
+    place by night may find that a token has expired. AccessDenied, which the audit trail has, if not.
+    """
     settings = settings_of(arguments)
+    with let_in(warm.storage_of(settings), Action.SERVE, "serve", denied, lambda url: fetch_from(url)()):
+        return _application(settings)
+
+
+def _application(settings: ServeSettings) -> Application:
     scaled = None if settings.max_replicas is None else _scaled(settings.replicas, settings.max_replicas)
     deployment = ray_serve.deployment(
         name="payments",

@@ -23,7 +23,7 @@ from app.lake.access import entry_of
 from app.lake.audit import Act, AuditLog, acting, open_log
 from app.lake.lake import Lake, open_lake
 from app.lake.storage import Storage
-from app.settings import operator, read_audit_settings
+from app.settings import operator, operator_shown_by, read_audit_settings
 from serve.logs import Exchange
 from serve.metrics import Metrics
 
@@ -42,7 +42,8 @@ def _origin() -> str:
 
 
 def _who() -> Who:
-    return Who(operator(), ActorKind.PERSON, _origin())
+    by = operator_shown_by()
+    return Who(operator(), ActorKind.PERSON, _origin() if by is None else f"{_origin()}, by {by}")
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,13 +46,21 @@ def reports_errors(command: Callable[Parameters, None]) -> Callable[Parameters, 
 
 def needs(action: Action | None) -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
     """Let a command run only for whom the lake's policy allows it (``on_command.needs``). It stands below ``reports_errors``."""
-    return on_command.needs(action, _denied)
+    return on_command.needs(action, denied, jwks)
 
 
-def _denied(storage: "Storage", denial: "Denial") -> None:
-    from serve.audit import denied
+def denied(storage: "Storage", denial: "Denial") -> None:
+    """Write down that somebody was not let in, or may not do something."""
+    from serve import audit
 
-    denied(storage, denial)
+    audit.denied(storage, denial)
+
+
+def jwks(url: str) -> Mapping[str, object]:
+    """An issuer's keys, from its address."""
+    from serve.oidc import fetch_from
+
+    return fetch_from(url)()
 
 
 def print_json(document: object) -> None:

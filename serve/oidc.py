@@ -1,6 +1,5 @@
 """Tokens of an OpenID Connect issuer: JWTs (RFC 7519) that are verified by the keys that the issuer publishes (RFC 7517)."""
 
-import json
 import logging
 import math
 import threading
@@ -10,7 +9,6 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
@@ -23,19 +21,13 @@ from urllib.request import (
 )
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from app.errors import UsageError
+from app.compliance.identity import LARGEST_JWKS, Keys, is_here, jwks_of, name_of, named_key, usable, verified
+from app.errors import TokenRefused
 from serve.access import CannotAuthenticate, Client, Scope, Unauthenticated
 
-LEEWAY_SECONDS: Final = 30
 FETCH_SECONDS: Final = 3.0
-_LARGEST_JWKS = 1024 * 1024
-_RSA_BITS = 2048  # RFC 7518, section 3.3: at least
-_LONGEST_SUBJECT = 255  # OpenID Connect Core, section 2
 _SCOPE_CLAIMS = ("scope", "scp", "roles")
-_HERE = frozenset({"127.0.0.1", "localhost"})
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +36,7 @@ Fetch = Callable[[], Mapping[str, object]]
 
 
 class IssuerKeys:
-    """The issuer's public keys, by ``kid`` and algorithm: an RSA key verifies RS256, one on P-256 ES256, and no other key anything.
+    """The issuer's public keys (``app.compliance.identity``), kept fresh.
 
     They are fetched anew after ``fresh_seconds``, and when a token names a key that is not there, since the issuer may just have
     changed it; but at most once in ``pause_seconds``, so that nobody can make the service call the issuer for each token he invents.
@@ -65,7 +57,7 @@ class IssuerKeys:
         self._oldest_seconds = oldest_seconds
         self._pause_seconds = pause_seconds
         self._clock = clock
-        self._keys: Mapping[tuple[str, str], jwt.PyJWK] = {}
+        self._keys: Keys = {}
         self._fetched_at = self._tried_at = -math.inf
         self._fetching = threading.Lock()
 
@@ -100,7 +92,7 @@ class IssuerKeys:
             if now - self._tried_at < self._pause_seconds:  # the thread that was waited for has tried
                 return
             self._tried_at = now
-            self._keys = _usable(self._fetch())
+            self._keys = usable(self._fetch())
             self._fetched_at = now
         except (OSError, ValueError) as error:
             _log.warning("the issuer's keys could not be fetched: %s", error)
@@ -125,53 +117,19 @@ class Verifier:
         CannotAuthenticate that the issuer's keys are not to be had.
         """
         try:
-            claims = self._verified(token)
-        except (jwt.PyJWTError, ValueError) as error:
-            raise Unauthenticated(_sentence(error)) from None
-        self._check_times(claims)
-        subject = claims["sub"]
-        if not 0 < len(subject) <= _LONGEST_SUBJECT or not subject.isprintable():
-            raise Unauthenticated("the token's sub cannot be a client's name")
-        return Client(f"oidc:{subject}", _scopes(claims))
+            kid, algorithm = named_key(token)
+            claims = verified(token, self.keys.find(kid, algorithm), self.issuer, self.audience, self.clock())
+            return Client(name_of(claims), _scopes(claims))
+        except TokenRefused as error:
+            raise Unauthenticated(str(error)) from None
 
     def waits(self, token: str) -> bool:
         """Whether ``client_of`` asks the issuer for its keys: seconds, if it does not answer."""
         try:
-            kid, algorithm = _named_key(token)
-        except (jwt.PyJWTError, ValueError, Unauthenticated):
+            kid, algorithm = named_key(token)
+        except TokenRefused:
             return False
         return not self.keys.has(kid, algorithm)
-
-    def _verified(self, token: str) -> dict[str, Any]:
-        kid, algorithm = _named_key(token)
-        key = self.keys.find(kid, algorithm)
-        if key is None:
-            raise Unauthenticated("the token is signed with a key that the issuer does not publish")
-        return jwt.decode(
-            token,
-            key,
-            algorithms=[key.algorithm_name],
-            audience=self.audience,
-            issuer=self.issuer,
-            # The library reads the computer's clock; times are checked by ours below.
-            options={"require": ["iss", "aud", "sub", "exp"], "verify_exp": False, "verify_nbf": False, "verify_iat": False},
-        )
-
-    def _check_times(self, claims: Mapping[str, Any]) -> None:
-        now = self.clock()
-        if now >= _instant(claims["exp"]) + LEEWAY_SECONDS:
-            raise Unauthenticated("the token has expired")
-        if "nbf" in claims and now < _instant(claims["nbf"]) - LEEWAY_SECONDS:
-            raise Unauthenticated("the token is not valid yet")
-
-
-def _named_key(token: str) -> tuple[str, str]:
-    """The kid and algorithm in a token's header. It only chooses among the issuer's keys; which algorithm goes with a key is the key's."""
-    header = jwt.get_unverified_header(token)
-    kid, algorithm = header.get("kid"), header.get("alg")
-    if not isinstance(kid, str) or not isinstance(algorithm, str) or algorithm not in _ALGORITHMS or "crit" in header:
-        raise Unauthenticated("the token must be signed with RS256 or ES256 and name its key (kid), without critical extensions")
-    return kid, algorithm
 
 
 def fetch_from(url: str, seconds: float = FETCH_SECONDS) -> Fetch:
@@ -179,10 +137,7 @@ def fetch_from(url: str, seconds: float = FETCH_SECONDS) -> Fetch:
 
     Redirects are not followed: the keys to the service come from the place that was named, and over the scheme that was named.
     """
-    parts = urlsplit(url)
-    here = parts.scheme == "http" and parts.hostname in _HERE
-    if not (here or (parts.scheme == "https" and parts.hostname)):
-        raise UsageError(f"{url}: the issuer's keys are fetched by https:// only, or by http:// from 127.0.0.1 or localhost")
+    here = is_here(url)
     opener = OpenerDirector()
     # The proxies of the environment are for what is outside.
     for handler in (
@@ -201,58 +156,13 @@ def _fetched(opener: OpenerDirector, url: str, seconds: float) -> Mapping[str, o
     request = Request(url, headers={"Accept": "application/json"})  # noqa: S310  # fetch_from has checked the scheme
     try:
         with opener.open(request, timeout=seconds) as answer:
-            data = answer.read(_LARGEST_JWKS + 1)
+            data = answer.read(LARGEST_JWKS + 1)
     except HTTPError as error:
         error.close()
         raise OSError(f"{url} answered {error.code}") from None
     except HTTPException as error:
         raise OSError(f"{url} broke off: {error!r}") from None
-    if len(data) > _LARGEST_JWKS:
-        raise ValueError(f"{url} answered with more than {_LARGEST_JWKS} bytes")
-    try:
-        document = json.loads(data)
-    except RecursionError:
-        raise ValueError(f"{url} answered with JSON that is nested too deep") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"{url} answered with no JSON object")  # noqa: TRY004  # the data is wrong, not a caller's argument
-    return document
-
-
-def _usable(document: Mapping[str, object]) -> Mapping[tuple[str, str], jwt.PyJWK]:
-    """The keys that can verify a token here; ValueError if there is none: an issuer without keys has made a mistake."""
-    listed = document.get("keys")
-    keys = {}
-    for data in listed if isinstance(listed, list) else ():
-        key = _usable_key(data)
-        if key is not None:
-            keys[data["kid"], key.algorithm_name] = key
-    if not keys:
-        raise ValueError("there is no key for RS256 or ES256 with a kid")
-    return keys
-
-
-def _usable_key(data: object) -> jwt.PyJWK | None:
-    if not isinstance(data, dict) or not isinstance(data.get("kid"), str) or data.get("use", "sig") != "sig":
-        return None
-    algorithm = {"RSA": "RS256", "EC": "ES256"}.get(str(data.get("kty")))
-    if algorithm is None or data.get("alg", algorithm) != algorithm:
-        return None
-    try:
-        key = jwt.PyJWK(data, algorithm)
-    except (jwt.PyJWTError, ValueError, TypeError):
-        return None
-    return key if _ALGORITHMS[algorithm](key.key) else None
-
-
-def _is_rsa(key: object) -> bool:
-    return isinstance(key, RSAPublicKey) and key.key_size >= _RSA_BITS
-
-
-def _is_p256(key: object) -> bool:
-    return isinstance(key, EllipticCurvePublicKey) and key.curve.name == "secp256r1"
-
-
-_ALGORITHMS: Final[Mapping[str, Callable[[object], bool]]] = {"RS256": _is_rsa, "ES256": _is_p256}
+    return jwks_of(data, url)
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
@@ -260,25 +170,3 @@ def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
     granted = next((claims[name] for name in _SCOPE_CLAIMS if name in claims), ())
     words = granted.split(" ") if isinstance(granted, str) else granted if isinstance(granted, list) else ()
     return frozenset(scope.value for scope in Scope if scope.value in words)
-
-
-def _instant(value: object) -> float:
-    # JSON as Python reads it has NaN, which is before and after nothing, and Infinity, which never comes.
-    if isinstance(value, bool) or not isinstance(value, int | float) or (isinstance(value, float) and not math.isfinite(value)):
-        raise Unauthenticated("the token's exp and nbf must be numbers")
-    return value
-
-
-def _sentence(error: Exception) -> str:
-    """What is wrong, in words of ours: the library's may have the token's in them."""
-    match error:
-        case jwt.MissingRequiredClaimError():
-            return f"the token has no {error.claim}"
-        case jwt.InvalidIssuerError():
-            return "the token is of another issuer"
-        case jwt.InvalidAudienceError():
-            return "the token is for another audience"
-        case jwt.InvalidSignatureError():
-            return "the token's signature does not hold"
-        case _:
-            return "the token is no JWT that can be read"

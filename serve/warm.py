@@ -62,9 +62,14 @@ class Seen:
     feedback: int
 
 
+def storage_of(settings: ServeSettings) -> Storage:
+    """Where the lake of a service lies."""
+    return Storage(settings.lake.removeprefix("file://"), settings.storage_options)
+
+
 def open_for(settings: ServeSettings) -> Lake:
     """The lake of a service."""
-    return open_lake(Storage(settings.lake.removeprefix("file://"), settings.storage_options))
+    return open_lake(storage_of(settings))
 
 
 def models_of(lake: Lake, trusted: Path | None) -> InUse:

@@ -5,7 +5,7 @@ Roles are given and taken by decisions that are never changed; the first of a la
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -163,17 +163,23 @@ def after(before: Grants, decision: AccessDecision) -> Grants:
     return Grants(before.decided + 1, {person: held for person, held in roles.items() if held})
 
 
-_PERSON = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\:$+-]{0,63}|uid [0-9]{1,10}")
+SIGNED: Final = "oidc:"
+"""What the name of somebody with a token begins with: no user of an operating system and no API key can be called so."""
+
+_PERSON = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.@\\$+-]{{0,63}}|uid [0-9]{{1,10}}|{SIGNED}.{{1,255}}")
 
 
-def check(before: Grants, decision: AccessDecision) -> None:
+def check(before: Grants, decision: AccessDecision, can_come: Callable[[str], bool] = lambda _: True) -> None:
     """UsageError if it can be no decision, AccessRefused if it may not be made after these, AccessDenied if somebody else must make it.
 
-    Nobody may be locked out: the first gives somebody a role that may give roles, and the last such person keeps it. Whether ``by`` may
-    decide at all is not asked here.
+    Nobody may be locked out: the first gives somebody a role that may give roles, and the last such person keeps it. ``can_come`` says
+    whether the lake lets somebody of a name in at all. Whether ``by`` may decide at all is not asked here.
     """
-    if _PERSON.fullmatch(decision.person) is None:
-        raise UsageError(f"{decision.person!r} cannot be a person's name: write the name of the operating system's user, such as alice")
+    if _PERSON.fullmatch(decision.person) is None or not decision.person.isprintable():
+        raise UsageError(
+            f"{decision.person!r} cannot be a person's name: write the name of the operating system's user, such as alice, "
+            "or of a token's subject, such as oidc:alice"
+        )
     if not decision.why.strip():
         raise UsageError("a decision about a role needs a reason: --why")
     held = decision.role in before.of(decision.person)
@@ -186,10 +192,12 @@ def check(before: Grants, decision: AccessDecision) -> None:
             raise AccessRefused(f"the first role of a lake must be one that may give roles ({able}), or nobody could give another")
         if not before.is_open and decision.person == decision.by:
             raise AccessDenied(f"nobody gives himself a role; ask {_others(before, decision.by)}")
+        if before.is_open and not can_come(decision.person):
+            raise AccessRefused(f"this lake does not let {decision.person} in, and nobody else could give another role")
         return
     if not held:
         raise AccessRefused(f"{decision.person} is no {decision.role}")
-    if not after(before, decision).who_may(Action.MANAGE_ACCESS):
+    if not any(map(can_come, after(before, decision).who_may(Action.MANAGE_ACCESS))):
         raise AccessRefused(f"{decision.person} is the last who may give roles; give somebody else the role {decision.role} first")
 
 
@@ -250,12 +258,15 @@ class Denial:
 
     person: str
     roles: tuple[Role, ...]
-    action: Action
+    action: Action | None  # None: a command that needs no role
     about: str  # the command, as it is called
+    identity: str | None = None  # what is wrong with the token that was to show who it is, or that there is none
 
 
 def sentence_of(denial: Denial, grants: Grants) -> str:
-    """The denial for who was denied: the role that is missing, and who can give it."""
+    """The denial for who was denied: what the identity lacks; or the role that is missing, and who can give it."""
+    if denial.identity is not None or denial.action is None:
+        return f"{denial.person} is not let in: {denial.identity}"
     have = ", ".join(denial.roles) if denial.roles else "no role"
     need = " or ".join(sorted(holders(denial.action)))
     givers = ", ".join(one for one in grants.who_may(Action.MANAGE_ACCESS) if one != denial.person) or "nobody else yet"

@@ -62,6 +62,7 @@ class Action(StrEnum):
     NOT_ALLOWED = "access.denied"
     GRANT = "access.grant"
     REVOKE = "access.revoke"
+    IDENTITY = "access.identity"
     DECISIONS = "decisions"
 
 
@@ -107,6 +108,7 @@ TERMS: Final[Mapping[Action, Terms]] = {
     Action.NOT_ALLOWED: Terms("somebody was not allowed to use a command", (_PCI, _GDPR), _INTERNAL, _TWO),
     Action.GRANT: Terms("somebody was given a role", (_PCI, _SYSC, _GDPR), _INTERNAL, _SIX),
     Action.REVOKE: Terms("a role was taken from somebody", (_PCI, _SYSC, _GDPR), _INTERNAL, _SIX),
+    Action.IDENTITY: Terms("whose tokens say who somebody is was decided", (_PCI, _SYSC, _GDPR), _INTERNAL, _SIX),
     Action.DECISIONS: Terms("a segment of the service's decisions, by its hash", (_MLR, _GDPR), _CONFIDENTIAL, _SIX),
 }
 

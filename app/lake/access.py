@@ -7,6 +7,7 @@ gets in than somebody whose role was taken away.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,6 +28,7 @@ from app.compliance.roles import Action, Role
 from app.contracts.table import Classification
 from app.errors import AccessDenied, AccessRefused, LakeDamaged
 from app.lake import layout
+from app.lake.identity import trust
 from app.lake.lake import Lake
 from app.lake.storage import Storage
 
@@ -67,7 +69,7 @@ def decide(storage: Storage, change: Change, person: str, role: Role, why: str, 
     if not before.allow(by, Action.MANAGE_ACCESS):
         raise AccessDenied(sentence_of(Denial(by, tuple(sorted(before.of(by))), Action.MANAGE_ACCESS, "access"), before))
     decision = AccessDecision(before.decided + 1, change, person, role, why, at, by)
-    check(before, decision)
+    check(before, decision, trust(storage).lets_in)
     if not storage.put_new(layout.access_decision(decision.number), _STORED.dump_json(decision, indent=1)):
         raise AccessRefused("somebody else has given or taken a role meanwhile; look at `leofric access list`, and decide again")
     return decision
@@ -88,7 +90,9 @@ def require(storage: Storage, person: str, action: Action, about: str, denied: D
 
 def entry_of(denial: Denial, who: Who, at: datetime) -> Event:
     """What the audit trail is told of a denial; ``who`` is the person, with where from."""
-    details = {"action": denial.action.value, "roles": [role.value for role in denial.roles]}
+    details: dict[str, Any] = {"action": denial.action, "roles": [role.value for role in denial.roles]}
+    if denial.identity is not None:
+        details["identity"] = denial.identity
     return Event(at, who, audit.Action.NOT_ALLOWED, denial.about, Result.DENIED, details=details)
 
 

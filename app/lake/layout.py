@@ -11,6 +11,7 @@ DECISIONS = f"{OWN}/champions"
 ROLLOUTS = f"{OWN}/rollouts"
 API_KEYS = f"{OWN}/api_keys"
 ACCESS = f"{OWN}/access"
+IDENTITIES = f"{OWN}/identities"
 LINEAGE = f"{OWN}/openlineage"
 AUDIT_HEADS = f"{OWN}/audit_heads"
 HOLDS = f"{OWN}/legal_holds"
@@ -61,9 +62,19 @@ def access_decision(number: int) -> str:
     return f"{ACCESS}/{number:08d}.json"
 
 
+def identity_decision(number: int) -> str:
+    """Whose tokens say who somebody is, from a decision on."""
+    return f"{IDENTITIES}/{number:08d}.json"
+
+
 def lineage_mark(receiver: str) -> str:
     """Up to where a receiver of lineage events has been told."""
     return f"{LINEAGE}/{receiver}.json"
+
+
+def lineage_begun(receiver: str, run_id: str = "") -> str:
+    """That a run has begun of whose end a receiver has not been told; without a run the folder of all."""
+    return f"{LINEAGE}/begun/{receiver}/" + (f"{run_id}.json" if run_id else "")
 
 
 def audit_head(sequence: int) -> str:

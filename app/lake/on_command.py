@@ -3,15 +3,18 @@
 It imports next to nothing: what a command needs is loaded when it runs, so that ``--help`` answers at once.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Final, ParamSpec
 
 from app.compliance.roles import Action
-from app.errors import AccessDenied, LeofricError, UsageError
+from app.errors import AccessDenied, LeofricError, TokenRefused, UsageError
 
 if TYPE_CHECKING:
     from app.lake.access import Denied
+    from app.lake.identity import Fetch
     from app.lake.lake import Lake
     from app.lake.storage import Storage
 
@@ -29,28 +32,54 @@ def exit_code(error: LeofricError) -> int:
     return WRONG_USAGE if isinstance(error, UsageError) else FAILED
 
 
-def needs(action: Action | None, denied: "Denied") -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
-    """Let a command run only for whom the lake's policy allows it; None: for everybody. Nothing of the command has run when it is denied.
+def needs(action: Action | None, denied: "Denied", fetch: "Fetch") -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
+    """Let a command run only for whom the lake's policy allows it; None: for everybody whom the lake lets in. Nothing of the command has
+    run when it is denied.
 
-    ``denied`` writes a denial down. A command that was given no lake is not held up.
+    ``denied`` writes a denial down, ``fetch`` gets an issuer's keys. A command that was given no lake is not held up.
     """
 
     def decorated(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
         @wraps(command)
         def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
             lake, options = kwargs.get("lake"), kwargs.get("storage_option")
-            if action is not None and isinstance(lake, str):
-                from app.lake.access import require
-                from app.settings import operator
-
-                storage = storage_at(lake, options if isinstance(options, list) else None)
-                require(storage, operator(), action, command.__name__, denied)
-            command(*args, **kwargs)
+            if not isinstance(lake, str):
+                command(*args, **kwargs)
+                return
+            with let_in(storage_at(lake, options if isinstance(options, list) else None), action, command.__name__, denied, fetch):
+                command(*args, **kwargs)
 
         wrapped.__dict__[ACTION] = action
         return wrapped
 
     return decorated
+
+
+@contextmanager
+def let_in(storage: "Storage", action: Action | None, about: str, denied: "Denied", fetch: "Fetch") -> Iterator[None]:
+    """A block in which who asks is the operator: by a token, if the lake takes tokens and there is one, else the operating system's user.
+
+    AccessDenied, written down by ``denied`` first, if a token does not hold or is missing, or if that one may not do this.
+    """
+    from app.compliance.access import NOBODY, Denial, sentence_of
+    from app.lake.access import require
+    from app.lake.identity import shown, trust
+    from app.settings import operated_by, operator, operator_shown_by, read_identity_token
+
+    known, before = trust(storage), operator()
+    try:
+        person = None if known.issuer is None else shown(known, read_identity_token(), fetch, time.time())
+    except TokenRefused as error:
+        denial = Denial(before, (), action, about, str(error))
+        denied(storage, denial)
+        raise AccessDenied(sentence_of(denial, NOBODY)) from None
+    by = operator_shown_by()
+    if person is not None and known.issuer is not None and person != before:
+        by = f"a token of {known.issuer.issuer} that {before} had"
+    with operated_by(person or before, by):
+        if action is not None:
+            require(storage, operator(), action, about, denied)
+        yield
 
 
 def lake_at(root: str, options: list[str] | None) -> "Lake":

@@ -16,6 +16,11 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 ISSUER, AUDIENCE = "https://login.bank.example", "leofric"
 
 
+def now_s() -> float:
+    """Seconds since 1970."""
+    return time.time()
+
+
 @dataclass
 class Issuer:
     """Publishes an RSA key r1 and a P-256 key e1; answers only while ``answers`` is set."""

@@ -93,7 +93,7 @@ class Writes:
         setattr(owner, name, counted)
 
 
-def _run(landing: str, lake: str, moment: str) -> int:
+def _run(landing: str, lake: str, moment: str, settings: Settings) -> int:
     writes = Writes(int(moment.removeprefix("write:")) if moment.startswith("write:") else 0)
     for owner, name in (
         (obstore, "put"),
@@ -106,14 +106,14 @@ def _run(landing: str, lake: str, moment: str) -> int:
     if landing in ACTS:
         ACTS[landing](opened(lake).storage, DiesAtStage(moment))
     else:
-        load(landing, lake, SETTINGS, observer=DiesAtStage(moment))
+        load(landing, lake, settings, observer=DiesAtStage(moment))
     return writes.count
 
 
-def _run_and_tell(told: Connection, *words: str) -> None:
+def _run_and_tell(told: Connection, landing: str, lake: str, moment: str, settings: Settings) -> None:
     with told:
         try:
-            told.send((_run(*words), ""))
+            told.send((_run(landing, lake, moment, settings), ""))
         except Exception:
             told.send((0, traceback.format_exc()))
             sys.exit(1)
@@ -133,7 +133,7 @@ _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload([__name__, "tests.support.numba_ready"])
 
 
-def killed(landing: Path | str, lake: Path, moment: str) -> Ended:
+def killed(landing: Path | str, lake: Path, moment: str, settings: Settings = SETTINGS) -> Ended:
     """Run, and be killed.
 
     ``landing`` is a folder, or else the run scores what was loaded (``score``), makes few files of many (``optimize``), lets go of old
@@ -142,7 +142,7 @@ def killed(landing: Path | str, lake: Path, moment: str) -> Ended:
     number (N + 1) // 2 to storage or to a Delta log. ``never`` lets the run end.
     """
     hears, tells = _PROCESSES.Pipe(duplex=False)
-    process = _PROCESSES.Process(target=_run_and_tell, args=(tells, str(landing), str(lake), moment))
+    process = _PROCESSES.Process(target=_run_and_tell, args=(tells, str(landing), str(lake), moment, settings))
     with hears:
         process.start()
         tells.close()

@@ -43,7 +43,7 @@ def test_a_table_is_shown_by_its_path_or_its_name_in_sql() -> None:
         "retention": "payments_of_customers",
         "example": "12345678",
         "meaning": "number of the booked account, eight digits",
-        "rule": "matches [0-9]{8}",
+        "rule": "matches [0-9]{8}|~[a-z2-7]{16}",
     }
     assert [(rule["rule"], rule["from"]) for rule in by_path["retention_rules"]] == [("payments_of_customers", "2017-06-26")]
     said = leofric("show", "silver/transactions").stdout

@@ -4,11 +4,12 @@ import json
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from typer.testing import CliRunner
 
 from app.contracts.lake import SILVER
 from app.errors import UsageError
-from app.lake import registry, runs
+from app.lake import layout, registry, runs
 from app.settings import Settings, read_settings
 from pipelines import receivers
 from pipelines.cli import app
@@ -236,6 +237,141 @@ def test_a_run_that_was_killed_while_it_was_published_is_told_when_the_next_has_
     told = [json.loads(line) for line in (tmp_path / "events.ndjson").read_bytes().splitlines()][before:]
     assert kinds(told) == ["START", "COMPLETE"] * 2
     assert [event["run"]["facets"]["leofric_run"]["run_id"] for event in told][:2] == [dead, dead]
+
+
+# ---- while a run goes on
+
+
+def told(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+def run_of(event: dict[str, Any]) -> str:
+    return str(event["run"]["facets"]["leofric_run"]["run_id"])
+
+
+class Looks:
+    """Calls a function when a stage begins."""
+
+    def __init__(self, stage: str, look: Callable[[], None]) -> None:
+        self._stage = stage
+        self._look = look
+
+    def begun(self, stage: str, tasks: int) -> None:
+        if stage == self._stage:
+            self._look()
+
+    def advanced(self, stage: str) -> None:
+        pass
+
+    def ended(self, stage: str) -> None:
+        pass
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Waits for what another thread is to do."""
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+def notes(lake: Path) -> list[str]:
+    return [entry.path for entry in opened(lake).storage.entries(f"{layout.LINEAGE}/begun")]
+
+
+def load_told(lake: Path, landing: Path, file: Path, look: Callable[[], None] = lambda: None, stage: str = "reconcile") -> dict[str, Any]:
+    return load(landing, lake, Settings(openlineage_file=file), observer=Looks(stage, look))
+
+
+def test_a_start_is_told_while_the_run_goes_on_and_the_end_afterwards_with_the_same_uuid(lake: Path, tmp_path: Path) -> None:
+    file, missed = tmp_path / "events.ndjson", ["START", "COMPLETE"] * 2
+    write_csv(tmp_path / "more/d.csv", records(50, 60))
+
+    def look() -> None:
+        until(lambda: kinds(told(file)) == [*missed, "START"])
+        assert receivers.tell_all(opened(lake), Settings(openlineage_file=file)) == []  # who tells meanwhile does not take it for dead
+        assert kinds(told(file)) == [*missed, "START"]
+
+    certificate = load_told(lake, tmp_path / "more", file, look)
+    assert receivers.tell_all(opened(lake), Settings(openlineage_file=file)) == []
+    start, end = told(file)[-2:]
+    assert kinds([start, end]) == ["START", "COMPLETE"]
+    assert start == events_of(certificate, receivers.place_of(opened(lake), Settings()))[0], "told again, it is the same"
+    assert start["run"]["runId"] == end["run"]["runId"]
+    assert len(told(file)) == 6
+    assert check_event(start) >= 5
+    assert notes(lake) == []
+
+
+def test_a_run_that_fails_without_a_certificate_is_told_to_have_failed_and_why(lake: Path, tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    receivers.tell_all(opened(lake), Settings(openlineage_file=file))
+
+    def breaks() -> None:
+        until(lambda: len(told(file)) == 5)
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        load_told(lake, tmp_path / "landing", file, breaks)
+    start, fail = told(file)[4:]
+    assert kinds([start, fail]) == ["START", "FAIL"]
+    assert (start["run"]["runId"], fail["outputs"]) == (fail["run"]["runId"], [])
+    assert fail["run"]["facets"]["errorMessage"]["message"] == "OSError: the disk is full"
+    assert check_event(fail) >= 6
+    assert notes(lake) == []
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["START was told", "START could not be told"])
+def test_a_run_that_was_killed_is_told_to_have_failed_when_the_next_has_undone_it(lake: Path, tmp_path: Path, away: bool) -> None:
+    file = tmp_path / "folder/events.ndjson"
+    receivers.tell_all(opened(lake), Settings(openlineage_file=file))
+    if away:
+        (tmp_path / "folder").rename(tmp_path / "elsewhere")
+        (tmp_path / "folder").write_text("")
+    write_csv(tmp_path / "more/d.csv", records(50, 60))
+    ended = killed(tmp_path / "more", lake, "end:reconcile", Settings(openlineage_file=file))
+    assert ended.code == -signal.SIGKILL, ended.error
+    if away:
+        (tmp_path / "folder").unlink()
+        (tmp_path / "elsewhere").rename(tmp_path / "folder")
+    before = len(told(file))
+    assert before == (4 if away else 5)
+    assert receivers.tell_all(opened(lake), Settings(openlineage_file=file)) == []
+    assert len(told(file)) == before, "nobody has undone it yet"
+    next_run = load_told(lake, tmp_path / "more", file, lambda: until(lambda: len(told(file)) == 7))
+    receivers.tell_all(opened(lake), Settings(openlineage_file=file))
+    start, fail, *after = told(file)[4:]
+    assert kinds([start, fail, *after]) == ["START", "FAIL", "START", "COMPLETE"]
+    assert (start["run"]["runId"], run_of(start)) == (fail["run"]["runId"], run_of(fail))
+    assert {run_of(event) for event in after} == {next_run["run_id"]} != {run_of(fail)}
+    assert "killed" in fail["run"]["facets"]["errorMessage"]["message"]
+    for event in told(file)[4:]:
+        check_event(event)
+    assert notes(lake) == []
+
+
+def test_a_run_neither_waits_for_a_receiver_that_hangs_nor_fails_of_it_and_its_start_is_told_with_its_end(
+    lake: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_csv(tmp_path / "more/d.csv", records(50, 60))
+    with collector(201, 201, 201, 201, SLOW) as (url, got):
+        settings = Settings(openlineage_url=url, openlineage_timeout_seconds=0.5)
+        receivers.tell_all(opened(lake), settings)
+        begun: list[Thread] = []
+        looks = Looks("ingest", lambda: begun.extend(thread for thread in enumerate_threads() if thread.name == "lineage"))
+        load(tmp_path / "more", lake, settings, observer=looks)
+        assert begun, "the run went on while START was told"
+        assert "is told with its end" in caplog.text
+        assert receivers.tell_all(opened(lake), settings) == []
+    assert kinds([body for _, _, body in got.got]) == ["START", "COMPLETE"] * 3
+    assert notes(lake) == []
+
+
+def test_without_receivers_a_run_notes_nothing(lake: Path, tmp_path: Path) -> None:
+    load(tmp_path / "landing", lake, Settings(), observer=Looks("reconcile", lambda: None))
+    assert list(opened(lake).storage.entries(layout.LINEAGE)) == []
 
 
 # ---- the commands

@@ -504,7 +504,7 @@ def test_an_address_on_this_machine_is_reached_past_the_proxies_of_the_environme
         ("missing", OSError, "answered 500"),
         ("redirect", OSError, "answered 302"),
         ("garbage", OSError, "broke off"),
-        ("html", ValueError, "Expecting value"),
+        ("html", ValueError, "has no JSON$"),
         ("list", ValueError, "no JSON object"),
         ("deep", ValueError, "nested too deep"),
         ("large", ValueError, "more than 1048576 bytes"),
