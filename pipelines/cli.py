@@ -19,6 +19,7 @@ from pipelines import (
     cli_compliance,
     cli_delta,
     cli_detection,
+    cli_keystore,
     cli_lineage,
     cli_models,
     cli_quarantine,
@@ -323,6 +324,7 @@ app.add_typer(cli_audit.audit, name="audit")
 cli_delta.add_to(app)
 app.add_typer(cli_retention.retention, name="retention")
 app.add_typer(cli_compliance.compliance, name="compliance")
+app.add_typer(cli_keystore.keystore, name="keystore")
 
 # Commands of packages that the command line does not know, the service's above all.
 for _command in entry_points(group="leofric.commands"):

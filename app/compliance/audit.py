@@ -56,6 +56,8 @@ class Action(StrEnum):
     HOLD = "retention.hold"
     KEY_CREATE = "key.create"
     KEY_REVOKE = "key.revoke"
+    KEY_STORE_MAKE = "keystore.make"
+    KEY_STORE_REWRAP = "keystore.rewrap"
     EXPORT = "export"
     VIEW = "view"
     DENIED = "requests.denied"
@@ -102,6 +104,8 @@ TERMS: Final[Mapping[Action, Terms]] = {
     Action.HOLD: Terms("a legal hold was added or released", (_GDPR, _MLR), _CONFIDENTIAL, _TEN),
     Action.KEY_CREATE: Terms("a key to the service was made", (_PCI, _GDPR), _INTERNAL, _TWO),
     Action.KEY_REVOKE: Terms("a key to the service was revoked", (_PCI, _GDPR), _INTERNAL, _TWO),
+    Action.KEY_STORE_MAKE: Terms("a sealed lake and its key store were made", (_PCI, _GDPR), _INTERNAL, _SIX),
+    Action.KEY_STORE_REWRAP: Terms("another key wraps the keys of data subjects", (_PCI, _GDPR), _INTERNAL, _SIX),
     Action.EXPORT: Terms("data left the lake", (_GDPR, _PCI), _CONFIDENTIAL, _SIX),
     Action.VIEW: Terms("a person's data was looked at", (_GDPR, _SYSC), _CONFIDENTIAL, _SIX),
     Action.DENIED: Terms("requests to the service were refused, counted", (_PCI, _GDPR), _INTERNAL, _TWO),

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.errors import KeyStoreError, UsageError
-from app.settings import SubjectSettings
+from app.settings import SubjectSettings, read_subject_settings
 
 NONCE_BYTES: Final = 12
 _LEAST_SECRET: Final = 32
@@ -69,7 +69,7 @@ class VaultWrap:
         """``address`` is https://host/v1/transit/keys/name; UsageError if it is not that."""
         form = _ADDRESS.fullmatch(address)
         if form is None:
-            raise UsageError(f"LEOFRIC_SUBJECT_VAULT={address}: write it as https://host/v1/transit/keys/name")
+            raise UsageError(f"{address}: write the address of a key of Vault as https://host/v1/transit/keys/name")
         self._mount, self._name = form[2], form[3]
         self._client = hvac.Client(url=form[1], token=token, timeout=_SECONDS)
 
@@ -111,6 +111,22 @@ def wrap_of(settings: SubjectSettings) -> Wrap:
             "the lake is sealed: LEOFRIC_SUBJECT_KEY_FILE, LEOFRIC_SUBJECT_KEY or LEOFRIC_SUBJECT_VAULT must name the key that opens the"
             " keys of its data subjects"
         )
+    return _secret(data, source)
+
+
+def new_wrap(key_file: Path | None, vault: str | None, vault_token_file: Path | None) -> Wrap:
+    """A wrapping key that the settings do not name yet: a secret in a file, or a key of Vault; UsageError unless it is one of them.
+
+    The token for Vault is that of the settings if ``vault_token_file`` is None.
+    """
+    if (key_file is None) == (vault is None):
+        raise UsageError("name the new key by --new-key-file or by --new-vault")
+    if key_file is not None:
+        return _secret(_file(key_file, f"--new-key-file {key_file}"), f"--new-key-file {key_file}")
+    return _vault(str(vault), vault_token_file or read_subject_settings().vault_token_file)
+
+
+def _secret(data: bytes, source: str) -> SecretWrap:
     secret = data.rstrip()
     if len(secret) < _LEAST_SECRET:
         raise UsageError(f"{source}: a secret has at least {_LEAST_SECRET} bytes, this one {len(secret)}; `openssl rand -hex 32` makes one")
@@ -119,8 +135,8 @@ def wrap_of(settings: SubjectSettings) -> Wrap:
 
 def _vault(address: str, token_file: Path | None) -> VaultWrap:
     if token_file is None:
-        raise UsageError("LEOFRIC_SUBJECT_VAULT needs LEOFRIC_SUBJECT_VAULT_TOKEN_FILE: the file with the token")
-    return VaultWrap(address, _file(token_file, f"LEOFRIC_SUBJECT_VAULT_TOKEN_FILE={token_file}").decode().strip())
+        raise UsageError(f"the key {address} needs LEOFRIC_SUBJECT_VAULT_TOKEN_FILE: the file with the token for Vault")
+    return VaultWrap(address, _file(token_file, f"the file with the token for Vault, {token_file},").decode().strip())
 
 
 def _file(path: Path, source: str) -> bytes:

@@ -9,16 +9,17 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from obstore.exceptions import BaseError
 
 from app import subjects
 from app.chacha20 import KEY_BYTES
@@ -54,6 +55,15 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What a key store says of itself, which needs no key."""
+
+    store_id: str
+    wrapped_by: str
+    backup_days: int
+
+
+@dataclass(frozen=True)
 class Subjects:
     """A key store as it was when it was opened; pickles with the keys of its parts, so that tasks need no wrapping key."""
 
@@ -66,7 +76,7 @@ class Subjects:
     @cached_property
     def register(self) -> Register:
         """All subjects."""
-        return _register(self.storage, self.key, self.parts)
+        return register_of(self.storage, self.key, self.parts)
 
     def __getstate__(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in ("storage", "store_id", "backup_days", "key", "parts")}
@@ -90,63 +100,115 @@ class Subjects:
 
 def create(location: str, options: dict[str, str], backup_days: int) -> Subjects:
     """Make an empty key store; UsageError if there is something at that place."""
-    storage = Storage(location, options)
+    wrap, storage, store_id, key = _wrap(), Storage(location, options), secrets.token_hex(8), secrets.token_bytes(16)
+    wrapped = wrap.wrapped(key, _about(store_id, _STORE, backup_days))  # before anything is made: the settings may name no key
     if storage.is_local:
         Path(location).mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(True for _ in storage.entries()):
         raise UsageError(f"{location} is not empty: a key store is made in a place of its own")
-    wrap, store_id, key = _wrap(), secrets.token_hex(8), secrets.token_bytes(16)
-    document = {"format": FORMAT, "id": store_id, "wrapped_by": wrap.name, "key": wrap.wrapped(key, _about(store_id, _STORE))}
-    storage.put(_STORE, json.dumps(document | {"backup_days": backup_days}).encode())
+    _put_store(storage, Facts(store_id, wrap.name, backup_days), wrapped)
     return Subjects(storage, store_id, backup_days, key, ())
 
 
-def opened(location: str, options: dict[str, str], store_id: str) -> Subjects:
-    """The key store of a lake; KeyStoreError if it is not there, another lake's, or the wrapping key is another."""
-    moved = read_subject_settings().keys
-    storage = Storage(moved or location, options)
+def _put_store(storage: Storage, facts: Facts, wrapped: str) -> None:
+    document = {"format": FORMAT, "id": facts.store_id, "wrapped_by": facts.wrapped_by, "key": wrapped, "backup_days": facts.backup_days}
+    storage.put(_STORE, json.dumps(document).encode())
+
+
+def facts(location: str, options: dict[str, str], store_id: str) -> Facts:
+    """What a lake's key store says of itself, which needs no key; KeyStoreError if it is not there, damaged, or another lake's."""
+    return _document(stored_at(location, options), store_id)[0]
+
+
+def stored_at(location: str, options: dict[str, str]) -> Storage:
+    """Where a key store is that was made at ``location``: there, or where the settings say that it was moved to."""
+    return Storage(read_subject_settings().keys or location, options)
+
+
+def _document(storage: Storage, store_id: str) -> tuple[Facts, str]:
+    """What the store's own object says, and its wrapped key."""
     try:
         document = json.loads(bytes(storage.read(_STORE)))
+        found = Facts(str(document["id"]), str(document["wrapped_by"]), int(document["backup_days"]))
+        form, wrapped = document["format"], str(document["key"])
     except FileNotFoundError:
         raise KeyStoreError(
             f"the lake is sealed, and its key store is not at {storage.root}; LEOFRIC_SUBJECT_KEYS says where it is"
         ) from None
-    if document["format"] != FORMAT or document["id"] != store_id:
-        raise KeyStoreError(f"the key store at {storage.root} is {document['id']}; the lake's is {store_id}")
+    except (OSError, BaseError) as error:
+        raise KeyStoreError(f"the key store at {storage.root} cannot be read: {error}") from None
+    except (ValueError, KeyError, TypeError):
+        raise KeyStoreError(f"{storage.uri(_STORE)} is not what Leofric wrote; bring it back from the key store's backup") from None
+    if form != FORMAT or found.store_id != store_id:
+        raise KeyStoreError(f"the key store at {storage.root} is {found.store_id}; the lake's is {store_id}")
+    return found, wrapped
+
+
+def opened(location: str, options: dict[str, str], store_id: str) -> Subjects:
+    """The key store of a lake; KeyStoreError if it is not there, another lake's, or the wrapping key is another."""
+    storage = stored_at(location, options)
+    said, wrapped = _document(storage, store_id)
     wrap = _wrap()
-    if wrap.name != document["wrapped_by"]:
-        raise KeyStoreError(f"the key store at {storage.root} was wrapped by {document['wrapped_by']}, and the settings name {wrap.name}")
-    key = wrap.unwrapped(document["key"], _about(store_id, _STORE))
-    return Subjects(storage, store_id, int(document["backup_days"]), key, _parts(storage, store_id, wrap))
+    if wrap.name != said.wrapped_by:
+        raise KeyStoreError(f"the key store at {storage.root} was wrapped by {said.wrapped_by}, and the settings name {wrap.name}")
+    key = wrap.unwrapped(wrapped, _about(store_id, _STORE, said.backup_days))
+    return Subjects(storage, store_id, said.backup_days, key, _parts(storage, store_id, wrap))
 
 
 def _wrap() -> Wrap:
     return wrap_of(read_subject_settings())
 
 
-def _about(store_id: str, name: str) -> str:
-    return f"key store {store_id}, {name}"
+def _about(store_id: str, name: str, *said: object) -> str:
+    """What a wrapped key belongs to: an object of a store, and all that stands in the clear in it."""
+    return f"key store {store_id}, {name}{''.join(f', {one}' for one in said)}"
 
 
 def _parts(storage: Storage, store_id: str, wrap: Wrap) -> tuple[Part, ...]:
-    found = []
-    for entry in sorted(storage.entries(_PARTS), key=lambda entry: entry.path):
-        head = _head(storage, entry.path)
-        found.append(Part(entry.path, wrap.unwrapped(head["wrapped"], _about(store_id, entry.path)), tuple(head["replaces"])))
+    found = [Part(head.name, wrap.unwrapped(_by(head, wrap, storage), head.about(store_id)), head.replaces) for head in _heads(storage)]
     replaced = {name for part in found for name in part.replaces}
     return tuple(part for part in found if part.name not in replaced)
 
 
-def _head(storage: Storage, path: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Head:
+    """The first line of a part: by name of a wrapping key the data key as it wraps it, two while the wrapping key changes."""
+
+    name: str
+    wrapped: Mapping[str, str]
+    subjects: int
+    replaces: tuple[str, ...]
+
+    def about(self, store_id: str) -> str:
+        return _about(store_id, self.name, self.subjects, *self.replaces)
+
+    def line(self) -> bytes:
+        return json.dumps({"wrapped": dict(self.wrapped), "subjects": self.subjects, "replaces": list(self.replaces)}).encode() + b"\n"
+
+
+def _by(head: _Head, wrap: Wrap, storage: Storage) -> str:
+    """The data key as this key wraps it."""
+    if wrap.name not in head.wrapped:
+        raise KeyStoreError(f"{storage.uri(head.name)} is not wrapped by {wrap.name}; bring it back from the key store's backup")
+    return head.wrapped[wrap.name]
+
+
+def _heads(storage: Storage) -> list[_Head]:
+    return [_head(storage, path) for path in sorted(entry.path for entry in storage.entries(_PARTS))]
+
+
+def _head(storage: Storage, path: str) -> _Head:
     begin = bytes(storage.read_range(path, 0, min(storage.size(path), 64 * 1024)))
     try:
-        return dict(json.loads(begin[: begin.index(b"\n")]))
-    except ValueError:
+        said = json.loads(begin[: begin.index(b"\n")])
+        return _Head(path, {str(name): str(text) for name, text in said["wrapped"].items()}, int(said["subjects"]), tuple(said["replaces"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise KeyStoreError(f"{storage.uri(path)} is no part of a key store; it was changed by hand") from None
 
 
 @lru_cache(maxsize=2)
-def _register(storage: Storage, key: bytes, parts: tuple[Part, ...]) -> Register:
+def register_of(storage: Storage, key: bytes, parts: tuple[Part, ...]) -> Register:
+    """All subjects of these parts; read once."""
     found = subjects.empty(key)
     for part in parts:
         found = found.joined(_read(storage, key, part)) if len(found) else _read(storage, key, part)
@@ -200,9 +262,10 @@ def _sealed(register: Register, data_key: bytes) -> bytes:
 def _put(store: Subjects, register: Register, replaces: Sequence[str]) -> Part:
     """Write a part; once it is there, those that it replaces do not count."""
     data_key = secrets.token_bytes(KEY_BYTES)
-    name = f"{_PARTS}/{_next(store.storage):08d}-{secrets.token_hex(4)}"
-    head = {"wrapped": _wrap().wrapped(data_key, _about(store.store_id, name)), "subjects": len(register), "replaces": list(replaces)}
-    store.storage.put(name, json.dumps(head).encode() + b"\n" + _sealed(register, data_key))
+    wrap, name = _wrap(), f"{_PARTS}/{_next(store.storage):08d}-{secrets.token_hex(4)}"
+    head = _Head(name, {}, len(register), tuple(replaces))
+    head = replace(head, wrapped={wrap.name: wrap.wrapped(data_key, head.about(store.store_id))})
+    store.storage.put(name, head.line() + _sealed(register, data_key))
     store.storage.delete(replaces)
     return Part(name, data_key, tuple(replaces))
 
@@ -242,6 +305,36 @@ def _sweep(store: Subjects) -> None:
     """Delete what a process that died left behind: parts that others replace."""
     there = {part.name for part in store.parts}
     store.storage.delete([entry.path for entry in store.storage.entries(_PARTS) if entry.path not in there])
+
+
+def rewrapped(location: str, options: dict[str, str], store_id: str, new: Wrap) -> Subjects:
+    """Let another key wrap all keys of a store. Call it only while holding the lake's lock.
+
+    First each part gets its data key wrapped by both, then the store's own object changes, which is one write; last the old wraps go. So a
+    store that was left in the middle opens with one of the two keys, the one that its object names; to do it again finishes it.
+    """
+    storage = stored_at(location, options)
+    said, wrapped = _document(storage, store_id)
+    begun = said.wrapped_by == new.name
+    old = new if begun else _wrap()
+    if old.name != said.wrapped_by:
+        raise KeyStoreError(f"the key store at {storage.root} was wrapped by {said.wrapped_by}, and the settings name {old.name}")
+    key = old.unwrapped(wrapped, _about(store_id, _STORE, said.backup_days))
+    changes = []
+    for head in _heads(storage):
+        data_key = old.unwrapped(_by(head, old, storage), head.about(store_id))
+        changes.append((head, {new.name: new.wrapped(data_key, head.about(store_id))}))
+    for head, wraps in changes:
+        _change_head(storage, head, {old.name: head.wrapped[old.name]} | wraps)
+    _put_store(storage, replace(said, wrapped_by=new.name), new.wrapped(key, _about(store_id, _STORE, said.backup_days)))
+    for head, wraps in changes:
+        _change_head(storage, head, wraps)
+    return Subjects(storage, store_id, said.backup_days, key, _parts(storage, store_id, new))
+
+
+def _change_head(storage: Storage, head: _Head, wraps: Mapping[str, str]) -> None:
+    data = bytes(storage.read(head.name))
+    storage.put(head.name, replace(head, wrapped=wraps).line() + data[data.index(b"\n") + 1 :])
 
 
 def waiting_path(run_id: str, unit: str) -> str:
