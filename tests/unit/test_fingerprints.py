@@ -126,6 +126,7 @@ def test_the_content_is_the_siphash_of_numbers_lengths_and_texts(length: int) ->
         {"channel": "BACS"},
         {"country": "FR"},
         {"description": "payment 2"},
+        {"merchant_category": "5411"},
     ],
 )
 def test_a_change_of_any_column_changes_the_content_and_not_the_identifier(change: dict[str, str]) -> None:
