@@ -37,7 +37,7 @@ class Reason:
 RFC4180 = "RFC 4180"
 RFC8259 = "RFC 8259"
 UNICODE = "The Unicode Standard, section 3.9 (UTF-8)"
-LANDING = "Landing contract v1"
+LANDING = "Landing contract"
 ISO8601 = "ISO 8601 / RFC 3339"
 ISO4217 = "ISO 4217"
 ISO3166 = "ISO 3166-1"
@@ -61,7 +61,9 @@ REASONS = (
     Reason("json_syntax", "The line is not one JSON value.", RFC8259, '{"a": '),
     Reason("json_not_object", "The line is JSON, but not an object.", RFC8259, "[1, 2]"),
     Reason("json_key_duplicate", "The object names a key twice.", RFC8259, '{"amount": "1", "amount": "2"}'),
-    Reason("json_key_unknown", "The object has a key that no version of the landing contract (1, 2) knows.", LANDING, '{"amout": "1"}'),
+    Reason(
+        "json_key_unknown", "The object has a key that the landing contract does not know, in version 1 or 2.", LANDING, '{"amout": "1"}'
+    ),
     Reason("json_type", "A value is not text (only amount may be a number).", LANDING, '{"sort_code": 123456}'),
     # A field that does not hold what it should
     Reason("transaction_id_missing", "The record has no transaction_id.", LANDING, ""),

@@ -26,9 +26,12 @@ from pipelines.data_docs import sample
 from pipelines.executor import InProcess
 from pipelines.progress import Silent
 from pipelines.restore import restore
+from tests.support.champion import put_into_use
+from tests.support.interface import SCORE, VALIDATE, ask, served
 from tests.support.lake import NOW, asked, load, opened, rows
 from tests.support.landing import Record, csv_bytes, ndjson_bytes, record, records, write_csv, write_parquet
 from tests.support.review import correct, items_of, replayed
+from tests.support.served import as_answered, as_scored, load_journal, small_lake
 
 CODES = ("5411", "5812", "")
 LATER = "merchant_category"
@@ -287,3 +290,38 @@ def test_a_table_that_has_every_column_gets_no_commit(tmp_path: Path) -> None:
     version = table.version()
     assert not delta.evolve(table, SILVER)
     assert table.version() == version
+
+
+# ---- the service
+
+
+def body_of(of: Record) -> bytes:
+    return json.dumps({name: value for name, value in of.items() if value}).encode()
+
+
+def test_a_payment_with_a_code_is_answered_over_http_as_the_batch_says_when_it_has_loaded_the_journal(tmp_path: Path) -> None:
+    lake, paid = small_lake(tmp_path), record(30, merchant_category="5411")
+    with served(lake, insecure_local=True) as api:
+        told = ask(api, SCORE, body_of(paid)).document()
+        assert told["decision"] == "scored"
+        assert ask(api, SCORE, body_of(paid)).document() == told
+        assert [one["code"] for one in ask(api, SCORE, body_of(record(30))).document()["reasons"]] == ["transaction_id_conflict"]
+        refused = ask(api, SCORE, body_of(record(31, merchant_category="541"))).document()
+        assert (refused["decision"], refused["reasons"][0]["code"]) == ("refused", "mcc_format")
+        assert ask(api, VALIDATE, body_of(paid)).document()["valid"]
+        assert LATER in ask(api, "/openapi.json", method="GET").document()["components"]["schemas"]["Payment"]["properties"]
+    load_journal(lake)
+    assert codes_in(lake, SILVER)["T000030"] == "5411"
+    assert as_answered({"T000030": told}) == as_scored(lake, {"T000030"})
+    with served(lake, insecure_local=True, journal=tmp_path / "another") as api:
+        assert ask(api, SCORE, body_of(paid)).document()["decision"] == "scored"
+        assert [one["code"] for one in ask(api, SCORE, body_of(record(30))).document()["reasons"]] == ["transaction_id_conflict"]
+
+
+def test_a_service_knows_the_payments_of_an_old_lake(old: Path, tmp_path: Path) -> None:
+    put_into_use(old)
+    with served(old, insecure_local=True, journal=tmp_path / "journal") as api:
+        asked_again = ask(api, SCORE, body_of(record(3, merchant_category=""))).document()
+        assert asked_again["decision"] == "scored"
+        other = ask(api, SCORE, body_of(record(4, merchant_category="5411"))).document()
+        assert [one["code"] for one in other["reasons"]] == ["transaction_id_conflict"]
