@@ -39,7 +39,7 @@ def from_arrow(column: pa.StringArray | pa.ChunkedArray) -> Text:
     if offsets is None or len(column) == 0:
         return Text(_EMPTY, read_only(np.zeros(1, dtype=np.int32)))
     view = np.frombuffer(offsets, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
-    if column.null_count:
+    if column.null_count and view[-1] > view[0]:
         valid = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), count=column.offset + len(column), bitorder="little")
         if np.diff(view)[valid[column.offset :] == 0].any():
             return from_arrow(column.fill_null(""))  # Arrow lets a null have bytes

@@ -32,7 +32,11 @@ _TEXTS = (
     "country",
     "description",
 )
-COLUMNS = ("transaction_id", "booked_at", "amount_minor", *_TEXTS)
+_LATER = "merchant_category"
+"""A text that version 2 of the landing contract brought. Only where it is not empty it is hashed, after all else: so a payment without it
+is the same in files of both versions, and in lakes that are older than it. The lengths before tell where it begins; a second such text
+would have to say which it is."""
+COLUMNS = ("transaction_id", "booked_at", "amount_minor", *_TEXTS, _LATER)
 """What is read of a row."""
 
 
@@ -50,9 +54,11 @@ def fingerprints(typed: pa.Table, key: bytes) -> Fingerprints:
 
     id: SipHash-2-4-128 of transaction_id's bytes; high is the first word of the output, both little-endian. content:
     SipHash-2-4-64 of booked_at (µs) and amount_minor as 8 bytes each, the length of each text as 4 bytes, all little-endian, and
-    then the texts. A null text is an empty one. booking_date, payer and payee follow from the others and are left out.
+    then the texts; where there is a merchant_category, that follows. A null text is an empty one, and merchant_category may be no column
+    at all. booking_date, payer and payee follow from the others and are left out.
     """
     texts = {name: from_arrow(typed[name]) for name in ("transaction_id", *_TEXTS)}
+    texts[_LATER] = from_arrow(typed[_LATER] if _LATER in typed.column_names else pa.nulls(typed.num_rows, pa.string()))
     return of_columns(texts, _int64(typed["booked_at"]), _int64(typed["amount_minor"]), key)
 
 
@@ -64,12 +70,15 @@ def of_columns(columns: Mapping[str, Text], booked_at: Int64s, amount_minor: Int
     result = Fingerprints(*(np.empty(len(booked_at), dtype=np.uint64) for _ in range(3)))
     identifier, texts = columns["transaction_id"], [columns[name] for name in _TEXTS]
     _hash_ids(read_only(identifier.data), read_only(identifier.offsets), key_words, result.id_high, result.id_low)
-    longest = _HEAD + 4 * len(texts) + sum(int(np.diff(text.offsets).max(initial=0)) for text in texts)
+    later = columns[_LATER]
+    longest = _HEAD + 4 * len(texts) + sum(int(np.diff(text.offsets).max(initial=0)) for text in (*texts, later))
     _hash_contents(
         read_only(booked_at),
         read_only(amount_minor),
         tuple(read_only(text.data) for text in texts),
         tuple(read_only(text.offsets) for text in texts),
+        read_only(later.data),
+        read_only(later.offsets),
         key_words,
         np.empty(longest, dtype=np.uint8),
         result.content,
@@ -113,6 +122,8 @@ def _hash_contents(
     amount_minor: Int64s,
     data: tuple[Bytes, ...],
     offsets: tuple[Offsets, ...],
+    later: Bytes,
+    later_offsets: Offsets,
     key: Words,
     message: Bytes,
     content: Words,
@@ -131,6 +142,9 @@ def _hash_contents(
             for i in range(length):
                 message[at + i] = texts[start + i]
             at += length
+        for i in range(later_offsets[row], later_offsets[row + 1]):
+            message[at] = later[i]
+            at += 1
         content[row] = _siphash(message, 0, at, key, False)[0]
 
 

@@ -76,6 +76,7 @@ class _Ledger:
         self._by_reason: Counter[str] = Counter()
         self._quality = Quality()
         self._checks: Counter[str] = Counter()
+        self._contract_version = 1
         self._keys: list[Keys] = []
         self._numbers: list[Numbers] = []
         self._batches: list[Batch] = []
@@ -101,6 +102,7 @@ class _Ledger:
         )
         self._quality += _quality(self._run, parsed, validated)
         parsed, validated, texts = self._sealed(parsed, validated)
+        self._contract_version = max(self._contract_version, parsed.contract_version)
         if parsed.columns.num_rows:
             self._bronze.write(guard(BRONZE, with_source(self._run, self._unit, parsed.columns, parsed.record_number)))
         self._set_aside(parsed, validated)
@@ -146,6 +148,7 @@ class _Ledger:
             dict(self._by_reason),
             self._quality,
             {result: count for result, count in self._checks.items() if count},
+            contract_version=self._contract_version,
         )
 
 

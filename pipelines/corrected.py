@@ -1,11 +1,11 @@
-"""Corrected records on their way into a replay: the twelve texts of each, with the number that it has in its file."""
+"""Corrected records on their way into a replay: the texts of each, with the number that it has in its file."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 
-from app.contracts.landing import NAMES, SCHEMA
+from app.contracts.landing import NAMES, SCHEMA, VERSION
 from app.lake.storage import Storage
 from app.readers.parquet import JsonRows
 from app.readers.parsed import Parsed
@@ -30,4 +30,4 @@ def blocks(storage: Storage, part: Corrected, most_rows: int) -> Iterator[Parsed
         texts = piece.select(NAMES).cast(SCHEMA)
         raw = JsonRows(texts, np.arange(texts.num_rows))
         no_bytes = pa.array([], pa.binary())
-        yield Parsed(texts, piece["record_number"].to_numpy(), raw, nothing, nothing.astype(np.uint8), no_bytes)
+        yield Parsed(texts, piece["record_number"].to_numpy(), raw, nothing, nothing.astype(np.uint8), no_bytes, VERSION)

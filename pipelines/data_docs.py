@@ -151,7 +151,7 @@ def _quality(lake: Lake, version: int | None) -> list[_Plot]:
 def sample(table: DeltaTable, contract: TableContract, rows: int) -> list[list[str | None]]:
     """Some rows of a table as texts, masked by class, in the contract's order of columns."""
     names = [column.name for column in contract.columns]
-    head = table.to_pyarrow_dataset().head(rows, columns=names)
+    head = delta.dataset(table, contract).head(rows, columns=names)
     shown = masked(head, contract, SHOWN)
     return [[_cell(row[name]) for name in names] for row in shown.to_pylist()]
 

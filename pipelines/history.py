@@ -11,7 +11,8 @@ from app.lake.lake import Lake
 def history(lake: Lake, contract: TableContract, limit: int) -> list[dict[str, Any]]:
     """The last versions of a table, the newest first; rows, bytes and files are those of the whole table at that version.
 
-    Run and sequence are None where no run made the version: at the table's creation, and when Leofric merged small files of certificates.
+    Run and sequence are None where no run made the version: at the table's creation, when it got a column that it lacked,
+    and when Leofric merged small files of certificates.
     """
     return [_row(lake, contract, commit) for commit in lake.table(contract).history(limit)]
 

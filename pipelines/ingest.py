@@ -54,7 +54,7 @@ def _accept(run: Run, file: SourceFile, sha256: str) -> Ingested:
     names = splitter.names if isinstance(splitter, csv.Splitter) else ()
     if form is Format.PARQUET:
         with run.lake.storage.arrow_file(content_path) as content:
-            parts = tuple(parquet.plan(content, run.settings.unit_rows))
+            names, parts = parquet.columns(content), tuple(parquet.plan(content, run.settings.unit_rows))
     return Ingested(file, sha256, format=form, content_path=content_path, names=names, parts=parts, declared=declared)
 
 

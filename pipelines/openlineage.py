@@ -215,7 +215,7 @@ def _files(certificate: Mapping[str, Any]) -> Iterator[Document]:
         statistics = _facet(
             "InputStatisticsInputDatasetFacet", rowCount=sum(f["records"] for f in of), size=sum(f["bytes"] for f in of), fileCount=len(of)
         )
-        facets = {"schema": _schema(landing.COLUMNS), "dataSource": _facet("DatasourceDatasetFacet", name=folder, uri=folder)}
+        facets = {"schema": _schema(_columns(of)), "dataSource": _facet("DatasourceDatasetFacet", name=folder, uri=folder)}
         yield _name(folder) | {"facets": facets, "inputFacets": {"inputStatistics": statistics}}
     for file in certificate["files"]:
         yield _file(file)
@@ -228,12 +228,18 @@ def _files(certificate: Mapping[str, Any]) -> Iterator[Document]:
         }
 
 
+def _columns(files: Iterable[Mapping[str, Any]]) -> list[Column]:
+    """The columns that landing files have: those of the newest of their contract versions."""
+    version = max((file.get("contract_version", 1) for file in files), default=1)
+    return [column for column in landing.COLUMNS if column.name in landing.VERSIONS[version]]
+
+
 def _file(file: Mapping[str, Any]) -> Document:
     ending = next((form for name, form in _FILES.items() if name in file["uri"].rpartition("/")[2].lower()), None)
     facets = {
         "dataSource": _facet("DatasourceDatasetFacet", name=_folder(file["uri"]), uri=file["uri"]),
         "storage": _facet("StorageDatasetFacet", storageLayer="file", **({} if ending is None else {"fileFormat": ending})),
-        "schema": _schema(landing.COLUMNS),
+        "schema": _schema(_columns([file])),
     }
     if file["sha256"] is not None:
         facets["version"] = _facet("DatasetVersionDatasetFacet", datasetVersion=file["sha256"])

@@ -243,9 +243,9 @@ def add_returned(tally: Tally, decided: pa.Table) -> list[str]:
 def _outcome(doing: _Replay, file: Ingested, source: Totals, tally: Tally) -> FileOutcome:
     sides = tally.sides[str(file.sha256)]
     known = (file.file.uri, file.sha256, file.file.size, STATUS, None)
-    return FileOutcome(
-        *known, source, sides["accepted"], sides["quarantined"], sides["duplicates"], doing.loaded[str(file.sha256)].get("declared", {})
-    )
+    loaded = doing.loaded[str(file.sha256)]
+    held = (sides["accepted"], sides["quarantined"], sides["duplicates"])
+    return FileOutcome(*known, source, *held, loaded.get("declared", {}), loaded.get("contract_version", 1))
 
 
 def _certificate(doing: _Replay, outcomes: Sequence[FileOutcome]) -> dict[str, Any]:

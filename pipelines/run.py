@@ -237,14 +237,24 @@ def _reconcile(day: Day, tally: Tally) -> list[FileOutcome]:
     """Raise NotReconciled if the staged tables do not hold what the readers counted."""
     with day.stages.stage("reconcile"):
         sources = sources_of(day)
-        outcomes = [_outcome(file, sources, tally) for file in day.files]
+        versions = _contract_versions(day)
+        outcomes = [_outcome(file, sources, tally, versions.get(file.file.number)) for file in day.files]
         faults = tally.faults() + [difference for outcome in outcomes for difference in outcome.differences()]
     if faults:
         raise NotReconciled("; ".join(faults[:10]))
     return outcomes
 
 
-def _outcome(file: Ingested, sources: dict[str, Totals], tally: Tally) -> FileOutcome:
+def _contract_versions(day: Day) -> dict[int, int]:
+    """By file number, which version of the landing contract it has: by the columns that it names, in NDJSON by the keys of its records."""
+    versions = {file.file.number: landing.version_of(file.names) for file in _loading(day.files)}
+    for unit in day.units:
+        number = unit.unit.ingested.file.number
+        versions[number] = max(versions[number], unit.contract_version)
+    return versions
+
+
+def _outcome(file: Ingested, sources: dict[str, Totals], tally: Tally, version: int | None = None) -> FileOutcome:
     known = (file.file.uri, file.sha256, file.file.size)
     if file.rejection is not None:
         return FileOutcome(*known, "rejected", (file.rejection.code, file.rejection.message))
@@ -252,7 +262,8 @@ def _outcome(file: Ingested, sources: dict[str, Totals], tally: Tally) -> FileOu
         return FileOutcome(*known, "already_loaded")
     sides = tally.sides[str(file.sha256)]
     source = sources[str(file.sha256)]
-    return FileOutcome(*known, "loaded", None, source, sides["accepted"], sides["quarantined"], sides["duplicates"], _declared(file.file))
+    held = (sides["accepted"], sides["quarantined"], sides["duplicates"])
+    return FileOutcome(*known, "loaded", None, source, *held, _declared(file.file), version)
 
 
 def _declared(file: SourceFile) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.contracts.landing import NAMES
+from app.contracts.landing import VERSIONS
 from app.lake.storage import Storage
 from app.settings import Settings
 from pipelines import plan, run
@@ -80,6 +80,6 @@ def _run_one_record(_: int) -> None:
         landing.mkdir()
         lake.mkdir()
         record = "1,2026-01-01T00:00:00Z,000000,00000000,,,,1,GBP,,GB,"
-        (landing / "one.csv").write_text(f"{','.join(NAMES)}\n{record}\n")
+        (landing / "one.csv").write_text(f"{','.join(VERSIONS[1])}\n{record}\n")
         sources = plan.source_files([str(landing)], [], {})
         run.run(Storage(str(lake)), sources, Settings(), InProcess(), Silent(), datetime(2026, 1, 1, tzinfo=UTC))

@@ -81,7 +81,7 @@ class Ingested:
     rejection: Rejection | None = None
     format: Format = Format.CSV
     content_path: str = ""  # in the lake: the kept file, or its decompressed bytes
-    names: tuple[str, ...] = ()  # the header of a CSV file
+    names: tuple[str, ...] = ()  # what a CSV file's header or a Parquet file's schema names; NDJSON has no such place
     parts: tuple[Part, ...] = ()  # they tile the file's records, in their order
     declared: Totals | None = None  # what its control file says
 
@@ -109,7 +109,7 @@ class Batch:
 class Quality:
     """Counts that the data quality figures are made of."""
 
-    readable: int = 0  # records that could be read as twelve texts
+    readable: int = 0  # records that could be read
     filled: int = 0  # required values that are there, over all readable records
     consistent: int = 0  # readable records that pass every rule between fields
     valid: int = 0  # records without a reason to reject them
@@ -139,3 +139,4 @@ class Bronzed:
     quality: Quality = field(default_factory=Quality)
     checks: Mapping[str, int] = field(default_factory=dict)  # what the modulus check said of the booked accounts of accepted rows
     rejection: Rejection | None = None  # why the whole file must be rejected after all
+    contract_version: int = 1  # of the landing contract, as far as the unit shows it

@@ -25,6 +25,7 @@ class FileOutcome:
     quarantined: Totals = field(default_factory=Totals)  # what lies in quarantine
     duplicates: Totals = field(default_factory=Totals)  # what lies in control/duplicates
     declared: Mapping[str, Any] = field(default_factory=dict)  # what its source said of how it is written, if anything
+    contract_version: int | None = None  # of the landing contract, if it was loaded
 
     def differences(self) -> Iterator[str]:
         """A sentence for each total that does not add up."""
@@ -48,7 +49,9 @@ class FileOutcome:
             "quarantined": self.quarantined.records,
             "duplicates": self.duplicates.records,
             "amount_minor": amounts(self.source, self.accepted, self.quarantined, self.duplicates),
-        } | ({"declared": dict(self.declared)} if self.declared else {})
+            **({} if self.contract_version is None else {"contract_version": self.contract_version}),
+            **({"declared": dict(self.declared)} if self.declared else {}),
+        }
 
 
 def amounts(source: Totals, accepted: Totals, quarantined: Totals, duplicates: Totals) -> dict[str, dict[str, int]]:

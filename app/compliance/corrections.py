@@ -186,14 +186,14 @@ def correction_of(values: Mapping[str, str], unreadable: bool) -> str:
     """New values by landing column as the canonical JSON that a proposal carries.
 
     ReviewRefused if a column is unknown, a value could not stand in a landing file, or nothing can come of it: a record that could not be
-    read (``unreadable``) needs all twelve.
+    read (``unreadable``) needs all that version 1 of the landing contract has.
     """
     for name, value in values.items():
         if name not in landing.NAMES:
             raise ReviewRefused(f"there is no column {name}; the columns are {', '.join(landing.NAMES)}")
         if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
             raise ReviewRefused(f"the new value of {name} is not text that a landing file could hold: it has a NUL or is not UTF-8")
-    missing = [name for name in landing.NAMES if name not in values]
+    missing = [name for name in landing.VERSIONS[1] if name not in values]
     if unreadable and missing:
         raise ReviewRefused(f"the record could not be read: give all twelve values; missing: {', '.join(missing)}")
     if not values:

@@ -78,6 +78,7 @@ EXAMPLES: dict[str, Example] = {
     "key_id": "3f2a9c10",
     "kind": "isolation_forest",
     "loaded_by": _RUN,
+    "merchant_category": "5411",
     "mode": "shadow",
     "model_id": _FOREST,
     "modulus_table": "synthetic",

@@ -21,6 +21,7 @@ _SHA256 = "[0-9a-f]{64}"
 _PARTY = f"{_SORT_CODE}-(?:{_ACCOUNT_NUMBER})|{_IBAN}"
 _CURRENCY, _COUNTRY = "[A-Z]{3}", "[A-Z]{2}"
 _CHECK = "valid|not_checked"
+_MERCHANT_CATEGORY = "[0-9]{4}"
 
 
 _SOURCE = (
@@ -32,8 +33,8 @@ _SOURCE = (
 )
 _INGEST_DATE = Column("ingest_date", pa.date32(), "the UTC day of ingested_at", _INTERNAL)
 
-# What validation makes of the twelve texts; nullable here means that the landing contract lets the value be empty.
-TYPED = (
+# What validation makes of a record's texts; nullable here means that the landing contract lets the value be empty.
+_TYPED = (
     Column("transaction_id", pa.string(), "the feed's identifier, case-sensitive; one row each, over all history", _CONFIDENTIAL),
     Column("booked_at", _INSTANT, "the instant of booking", _CONFIDENTIAL),
     Column("booking_date", pa.date32(), "the UTC day of booked_at", _CONFIDENTIAL),
@@ -68,6 +69,18 @@ TYPED = (
     ),
     Column("payee", pa.string(), "the account that money reached, written like payer", _PERSONAL, nullable=True, pattern=_PARTY),
 )
+# What later versions of the landing contract added stands last: a table that an older version of Leofric made gets it there.
+_TYPED_LATER = (
+    Column(
+        "merchant_category",
+        pa.string(),
+        "ISO 18245 code of what the card's merchant sells; null where the feed named none",
+        _CONFIDENTIAL,
+        nullable=True,
+        pattern=_MERCHANT_CATEGORY,
+    ),
+)
+TYPED = _TYPED + _TYPED_LATER
 TYPED_SCHEMA = pa.schema([pa.field(c.name, c.type) for c in TYPED])
 
 _READ_AMOUNT = (
@@ -75,10 +88,12 @@ _READ_AMOUNT = (
     Column("currency", pa.string(), "ISO 4217 code, where amount_minor could be read", _CONFIDENTIAL, nullable=True, pattern=_CURRENCY),
 )
 
+_TEXTS = tuple(Column(c.name, c.type, c.meaning, c.classification, nullable=True) for c in landing.COLUMNS)
+_AS_THEY_CAME, _CAME_LATER = _TEXTS[: len(landing.VERSIONS[1])], _TEXTS[len(landing.VERSIONS[1]) :]
 BRONZE = TableContract(
     "bronze/transactions",
-    "every readable record as it came: twelve texts and where they stood",
-    tuple(Column(c.name, c.type, c.meaning, c.classification, nullable=True) for c in landing.COLUMNS) + _SOURCE + (_INGEST_DATE,),
+    "every readable record as it came: its texts and where they stood",
+    _AS_THEY_CAME + _SOURCE + (_INGEST_DATE,) + _CAME_LATER,
     partition_by=("ingest_date",),
     append_only=True,
     owner=Owner.PAYMENTS,
@@ -93,7 +108,7 @@ CHECKS = (
 SILVER = TableContract(
     "silver/transactions",
     "accepted transactions, typed and canonical; one row a transaction_id",
-    TYPED + CHECKS + _SOURCE,
+    _TYPED + CHECKS + _SOURCE + _TYPED_LATER,
     partition_by=("booking_date",),
     owner=Owner.PAYMENTS,
     retention="payments_of_customers",

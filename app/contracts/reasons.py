@@ -37,7 +37,7 @@ class Reason:
 RFC4180 = "RFC 4180"
 RFC8259 = "RFC 8259"
 UNICODE = "The Unicode Standard, section 3.9 (UTF-8)"
-LANDING = "Landing contract v1"
+LANDING = "Landing contract"
 ISO8601 = "ISO 8601 / RFC 3339"
 ISO4217 = "ISO 4217"
 ISO3166 = "ISO 3166-1"
@@ -51,7 +51,7 @@ PAYUK = "Pay.UK, Validating account numbers"
 
 REASONS = (
     # A record that cannot be read at all
-    Reason("record_empty", "The line is empty: a record of twelve fields was due.", RFC4180, ""),
+    Reason("record_empty", "The line is empty: a record was due.", RFC4180, ""),
     Reason("field_count", "The record has fewer or more fields than the header.", RFC4180, "a,b,c under twelve names"),
     Reason("quote_unclosed", "A quoted field is never closed.", RFC4180, 'a,"b'),
     Reason("quote_misplaced", "A quote stands inside an unquoted field, or text follows a closing quote.", RFC4180, 'a,b"c or a,"b"c'),
@@ -61,7 +61,9 @@ REASONS = (
     Reason("json_syntax", "The line is not one JSON value.", RFC8259, '{"a": '),
     Reason("json_not_object", "The line is JSON, but not an object.", RFC8259, "[1, 2]"),
     Reason("json_key_duplicate", "The object names a key twice.", RFC8259, '{"amount": "1", "amount": "2"}'),
-    Reason("json_key_unknown", "The object has a key that the landing contract does not know.", LANDING, '{"amout": "1"}'),
+    Reason(
+        "json_key_unknown", "The object has a key that the landing contract does not know, in version 1 or 2.", LANDING, '{"amout": "1"}'
+    ),
     Reason("json_type", "A value is not text (only amount may be a number).", LANDING, '{"sort_code": 123456}'),
     # A field that does not hold what it should
     Reason("transaction_id_missing", "The record has no transaction_id.", LANDING, ""),
@@ -125,6 +127,8 @@ REASONS = (
     Reason("country_format", "The country is not two capital letters.", ISO3166, "gb"),
     Reason("country_unknown", "No country has this code.", ISO3166, "UK"),
     Reason("channel_unknown", "The channel is not one of the landing contract's.", LANDING, "PIGEON"),
+    Reason("mcc_format", "The merchant category code is not four digits.", ISO18245, "541"),
+    Reason("mcc_unknown", "No merchant category has this code.", ISO18245, "0001"),
     Reason("description_control", "The description holds a control or bidirectional character.", UNICODE, "a\\u202eb", Severity.WARN),
     Reason(
         "amount_channel_limit",
@@ -155,8 +159,6 @@ REASONS = (
     Reason("lei_format", "The LEI is not capital letters and digits with two digits at the end.", ISO17442, "lei", landing=False),
     Reason("lei_length", "The LEI does not have twenty characters.", ISO17442, "213800WAVVOPS85N22", landing=False),
     Reason("lei_checksum", "The LEI's check digits are wrong.", ISO17442, "213800WAVVOPS85N2201", landing=False),
-    Reason("mcc_format", "The merchant category code is not four digits.", ISO18245, "541", landing=False),
-    Reason("mcc_unknown", "No merchant category has this code.", ISO18245, "0001", landing=False),
     Reason(
         "roll_number_format",
         "The roll number is not 1 to 18 capital letters, digits, spaces, full stops, solidi and hyphens.",

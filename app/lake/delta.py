@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, PostCommitHookProperties, Schema
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
@@ -187,6 +188,24 @@ def create_if_missing(storage: Storage, contract: TableContract) -> None:
         )
 
 
+def evolve(table: DeltaTable, contract: TableContract) -> bool:
+    """Give a table the columns that its contract has and it has not; whether it lacked one. What lies in its files is null there.
+
+    One commit that changes no row, made only while holding the lake's lock. A column that may not be null cannot come so.
+    """
+    there = {field.name for field in table.schema().fields}
+    missing = [field for field in contract.schema if field.name not in there]
+    if missing:
+        table.alter.add_columns(list(Schema.from_arrow(pa.schema(missing)).fields), post_commithook_properties=_HOOKS)
+        table.update_incremental()
+    return bool(missing)
+
+
+def dataset(table: DeltaTable, contract: TableContract) -> ds.Dataset:
+    """The table's rows with the columns of its contract today, though no run has given them to it yet: they are null then."""
+    return table.to_pyarrow_dataset().replace_schema(contract.schema)
+
+
 def commit(
     table: DeltaTable, contract: TableContract, change: Change, sequence: int, run_id: str, now: datetime, application: str = APPLICATION
 ) -> None:
@@ -207,6 +226,8 @@ def commit(
         else:
             _write(table, contract, change, now, properties)
         table.update_incremental()
+    if change.restore_to is not None:
+        evolve(table, contract)  # an earlier version may have had fewer columns, and is restored with those
     if contract.append_only:
         _set_append_only(table, True)
 

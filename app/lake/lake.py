@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from app.contracts.lake import TABLES
+from app.contracts.lake import BRONZE, SILVER, TABLES
 from app.contracts.table import TableContract
 from app.errors import LakeNotFound, UsageError
 from app.lake import delta, layout
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from app.lake.subjects import Subjects  # numba, which no command needs on a lake that is not sealed
 
 FORMAT = 1
+_GREW = (BRONZE, SILVER)
+"""The tables that have had fewer columns: of the others a run need not look."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,10 @@ class Lake:
 
 
 def create(storage: Storage, fresh_key: bytes) -> Lake:
-    """Open the lake, or make an empty one, with every table at version 0; call it only while holding the lake's lock.
+    """Open the lake, or make an empty one, with every table and every column; call it only while holding the lake's lock.
 
     ``fresh_key``: 16 random bytes, used only if there is no lake yet. A table that a newer version of Leofric brought is made; one that
-    was there and is gone is not: that is a loss, and reading it says so.
+    was there and is gone is not: that is a loss, and reading it says so. A table that an older version made gets the columns that it lacks.
     """
     found = _identity(storage)
     missing = [contract for contract in TABLES if contract.path not in (found or {}).get("tables", ())]
@@ -90,7 +92,10 @@ def create(storage: Storage, fresh_key: bytes) -> Lake:
             delta.create_if_missing(storage, contract)
         identity = {"format": FORMAT, "key": fresh_key.hex()} | (found or {}) | {"tables": [contract.path for contract in TABLES]}
         storage.put(layout.IDENTITY, json.dumps(identity).encode())
-    return open_lake(storage)
+    lake = open_lake(storage)
+    for contract in _GREW:
+        delta.evolve(lake.table(contract), contract)
+    return lake
 
 
 def create_sealed(storage: Storage, fresh_key: bytes, location: str, backup_days: int) -> Lake:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from app.columns import Bytes, read_only
-from app.contracts.landing import NAMES, SCHEMA
+from app.contracts.landing import NAMES, SCHEMA, VERSIONS, version_of, versions_said
 from app.contracts.reasons import Codes, number_of
 from app.errors import FileRejected
 from app.jit import kernel
@@ -75,27 +75,30 @@ def _names(line: bytes, start: int, code: int, begin: Places, stop: Places, flag
     fields = [line[b - start : s - start].replace(b'""', b'"') for b, s in zip(begin.tolist(), stop.tolist(), strict=True)]
     names = [field.decode() for field in fields]
     if not set(names) & set(NAMES):
-        raise FileRejected("header_missing", f"the first line names none of the columns; begin the file with {','.join(NAMES)}")
+        raise FileRejected("header_missing", f"the first line names none of the columns; begin the file with them: {versions_said()}")
     check_names(names)
     return tuple(names)
 
 
 def check_names(names: list[str]) -> None:
-    """Raise FileRejected unless these are the landing contract's columns, each once, in any order."""
+    """Raise FileRejected unless these are the columns of a version of the landing contract, each once, in any order."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise FileRejected("header_column_duplicate", f"the header names {', '.join(twice)} twice; every column stands once")
-    missing = [name for name in NAMES if name not in names]
+    known = VERSIONS[version_of(set(names).intersection(NAMES))]
+    missing = [name for name in known if name not in names]
     unknown = [name for name in names if name not in NAMES]
-    hints = [f"{name!r}" + "".join(f" (is it {near}?)" for near in difflib.get_close_matches(name, missing, 1)) for name in unknown]
+    near = {name: difflib.get_close_matches(name, missing or set(NAMES).difference(names), 1) for name in unknown}
+    hints = [f"{name!r}" + "".join(f" (is it {one}?)" for one in near[name]) for name in unknown]
     if missing:
         also = f"; it has {', '.join(hints)} instead" if hints else ""
         raise FileRejected(
-            "header_column_missing", f"the header lacks {', '.join(missing)}{also}; all twelve columns are needed, empty or not"
+            "header_column_missing", f"the header lacks {', '.join(missing)}{also}; all columns are needed, empty or not: {versions_said()}"
         )
     if unknown:
         raise FileRejected(
-            "header_column_unknown", f"the header has {', '.join(hints)}, which the landing contract does not know; leave it out"
+            "header_column_unknown",
+            f"the header has {', '.join(hints)}, which no version of the landing contract knows; leave it out: {versions_said()}",
         )
 
 
@@ -116,12 +119,13 @@ def parse(data: bytes | memoryview, names: tuple[str, ...], first_record_number:
     columns = {name: arrow_column(buffer, begin[i, :rows], stop[i, :rows], escaped[:rows], i) for i, name in enumerate(names)}
     bad = Spans(buffer, fault_begin[:faults], fault_stop[:faults])
     return Parsed(
-        pa.table([columns[name] for name in NAMES], schema=SCHEMA),
+        pa.table([columns[name] if name in columns else pa.nulls(rows, pa.string()) for name in NAMES], schema=SCHEMA),
         row_number[:rows] + first_record_number,
         Spans(buffer, row_begin[:rows].copy(), row_stop[:rows].copy()),
         fault_number[:faults] + first_record_number,
         fault_code[:faults].copy(),
         bad.take(np.arange(faults)),
+        version_of(names),
     )
 
 

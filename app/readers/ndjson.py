@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from app.columns import Bytes, read_only
-from app.contracts.landing import NAMES, SCHEMA
+from app.contracts.landing import NAMES, SCHEMA, version_of
 from app.contracts.reasons import Codes, number_of
 from app.errors import FileRejected
 from app.jit import inlined, kernel
@@ -82,13 +82,14 @@ def parse(data: bytes | memoryview, first_record_number: int) -> Parsed:
     begin, stop = (np.zeros((len(NAMES), count), dtype=np.int32) for _ in range(2))
     present = np.zeros(count, dtype=np.uint16)
     fast = np.zeros(count, dtype=np.bool_)
-    _parse(buffer, line_begin, line_stop, _KEYS, _KEY_ENDS, begin, stop, present, fast)
+    named = np.zeros(1, dtype=np.uint16)
+    _parse(buffer, line_begin, line_stop, _KEYS, _KEY_ENDS, begin, stop, present, fast, named)
     code = np.zeros(count, dtype=np.uint8)
     slow = np.flatnonzero(~fast)
-    extended = _read_slowly(buffer, line_begin, line_stop, slow, begin, stop, present, code)
+    extended = _read_slowly(buffer, line_begin, line_stop, slow, begin, stop, present, code, named)
     rows = np.flatnonzero(code == 0)
     plain = np.zeros(len(rows), dtype=np.uint16)
-    columns = [arrow_column(extended, begin[i, rows], stop[i, rows], plain, 0, _null(present[rows], i)) for i in range(len(NAMES))]
+    columns = [_column(extended, begin[i, rows], stop[i, rows], plain, present[rows], i) for i in range(len(NAMES))]
     faults = np.flatnonzero(code)
     raw = Spans(buffer, line_begin, line_stop)
     return Parsed(
@@ -98,6 +99,7 @@ def parse(data: bytes | memoryview, first_record_number: int) -> Parsed:
         faults + first_record_number,
         code[faults],
         raw.take(faults),
+        version_of([name for i, name in enumerate(NAMES) if (int(named[0]) >> i) & 1]),
     )
 
 
@@ -122,18 +124,21 @@ def read_list(data: bytes, begin: int, most: int) -> Listed | None:
     record_begin, record_stop = ends[0, :count], ends[1, :count]
     field_begin, field_stop = (np.zeros((len(NAMES), count), dtype=np.int32) for _ in range(2))
     present, fast = np.zeros(count, dtype=np.uint16), np.zeros(count, dtype=np.bool_)
-    _parse(buffer, record_begin, record_stop, _KEYS, _KEY_ENDS, field_begin, field_stop, present, fast)
+    _parse(buffer, record_begin, record_stop, _KEYS, _KEY_ENDS, field_begin, field_stop, present, fast, np.zeros(1, dtype=np.uint16))
     if not fast.all():
         return None
     plain = np.zeros(count, dtype=np.uint16)
-    columns = [arrow_column(buffer, field_begin[i], field_stop[i], plain, 0, _null(present, i)) for i in range(len(NAMES))]
+    columns = [_column(buffer, field_begin[i], field_stop[i], plain, present, i) for i in range(len(NAMES))]
     places = zip(record_begin.tolist(), record_stop.tolist(), strict=True)
     return Listed(pa.table(columns, schema=SCHEMA), [data[first:last] for first, last in places])
 
 
-def _null(present: Bits, i: int) -> npt.NDArray[np.bool_] | None:
+def _column(data: Bytes, begin: Places, stop: Places, escaped: Bits, present: Bits, i: int) -> pa.StringArray:
+    """The values of the contract's column ``i``; null where ``present`` has not its bit."""
     null: npt.NDArray[np.bool_] = (present >> np.uint16(i)) & np.uint16(1) == 0
-    return null if null.any() else None
+    if null.all():  # a column of a later version, in a file of an older one
+        return pa.nulls(len(null), pa.string())
+    return arrow_column(data, begin, stop, escaped, 0, null if null.any() else None)
 
 
 def _lines(buffer: Bytes) -> tuple[Places, Places]:
@@ -156,17 +161,20 @@ def _read_slowly(
     stop: Places,
     present: Bits,
     code: Codes,
+    named: Bits,
 ) -> Bytes:
-    """Read the odd lines; their texts go behind the unit's bytes, and their places to where the fast path puts its own."""
+    """Read the odd lines; their texts go behind the unit's bytes, and their places and keys to where the fast path puts its own."""
     texts: list[bytes] = []
     at = len(buffer)
     for row in rows.tolist():
-        line = read_line(buffer[line_begin[row] : line_stop[row]].tobytes())
+        found = _object_of(buffer[line_begin[row] : line_stop[row]].tobytes())
         present[row] = 0
-        if isinstance(line, str):
-            code[row] = number_of(line)
+        if isinstance(found, str):
+            code[row] = number_of(found)
             continue
-        for i, value in enumerate(line):
+        for key, _ in found:
+            named[0] |= 1 << NAMES.index(key)
+        for i, value in enumerate(_line_of(found)):
             if value is not None:
                 texts.append(value.encode())
                 begin[i, row], stop[i, row] = at, at + len(texts[-1])
@@ -192,7 +200,12 @@ def _constant(name: str) -> object:
 
 
 def read_line(raw: bytes) -> Line | str:
-    """One line, slowly and exactly: its twelve values, or the code of its fault."""
+    """One line, slowly and exactly: a value or None of each of the contract's columns, or the code of its fault."""
+    found = _object_of(raw)
+    return found if isinstance(found, str) else _line_of(found)
+
+
+def _object_of(raw: bytes) -> Pairs | str:
     if not raw:
         return "record_empty"
     if b"\0" in raw:
@@ -203,7 +216,7 @@ def read_line(raw: bytes) -> Line | str:
         return "encoding"
     except (ValueError, RecursionError):
         return "json_syntax"
-    return record_of(found)
+    return _checked(found)
 
 
 def read_json(raw: bytes) -> object:
@@ -212,11 +225,20 @@ def read_json(raw: bytes) -> object:
 
 
 def record_of(found: object) -> Line | str:
-    """What ``read_json`` gave, as a record: its twelve values, or the code of its fault."""
-    return _values(found) if isinstance(found, Pairs) else "json_not_object"
+    """What ``read_json`` gave, as a record: a value or None of each of the contract's columns, or the code of its fault."""
+    checked = _checked(found)
+    return checked if isinstance(checked, str) else _line_of(checked)
 
 
-def _values(pairs: Pairs) -> Line | str:
+def _line_of(pairs: Pairs) -> Line:
+    values = dict(pairs)
+    return [value if isinstance(value := values.get(name), str) else None for name in NAMES]
+
+
+def _checked(pairs: object) -> Pairs | str:
+    """An object that is a record, or the code of its fault."""
+    if not isinstance(pairs, Pairs):
+        return "json_not_object"
     keys = [key for key, _ in pairs]
     if len(set(keys)) < len(keys):
         return "json_key_duplicate"
@@ -231,8 +253,7 @@ def _values(pairs: Pairs) -> Line | str:
         every.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, written as \ud800
         return "encoding"
-    values = dict(pairs)
-    return [value if isinstance(value := values.get(name), str) else None for name in NAMES]
+    return pairs
 
 
 def _fits(key: str, value: object) -> bool:
@@ -254,41 +275,45 @@ def _parse(
     stop: npt.NDArray[np.int32],
     present: Bits,
     fast: npt.NDArray[np.bool_],
+    named: Bits,
 ) -> None:
+    """``named``: which keys the lines have, by bit, whether with a value or with null."""
     for row in range(line_begin.size):
-        fast[row] = _read_fast(data, line_begin[row], line_stop[row], keys, key_ends, begin[:, row], stop[:, row], present, row)
+        fast[row], seen = _read_fast(data, line_begin[row], line_stop[row], keys, key_ends, begin[:, row], stop[:, row], present, row)
+        if fast[row]:
+            named[0] |= np.uint16(seen)
 
 
 @inlined
 def _read_fast(
     data: Bytes, at: int, end: int, keys: Bytes, key_ends: npt.NDArray[np.int64], begin: Places, stop: Places, present: Bits, row: int
-) -> bool:
-    """Read a line that is beyond doubt; False if it is not."""
+) -> tuple[bool, int]:
+    """Read a line that is beyond doubt: True, and its keys by bit; False if it is not."""
     high = np.uint8(0)
     seen = 0
     i = _blanks(data, at, end)
     if i >= end or data[i] != 123:  # {
-        return False
+        return False, 0
     while True:
         i = _blanks(data, i + 1, end)
         if i >= end or data[i] != 34:
-            return False
+            return False, 0
         key_begin = i + 1
         i = _text_end(data, key_begin, end)
         key = -1 if i < 0 else _key_of(data, key_begin, i, keys, key_ends)
         if key < 0 or (seen >> key) & 1:
-            return False
+            return False, 0
         seen |= 1 << key
         i = _blanks(data, i + 1, end)
         if i >= end or data[i] != 58:  # :
-            return False
+            return False, 0
         i = _blanks(data, i + 1, end)
         if i >= end:
-            return False
+            return False, 0
         if data[i] == 34:
             close = _text_end(data, i + 1, end)
             if close < 0:
-                return False
+                return False, 0
             begin[key] = i + 1
             stop[key] = close
             present[row] |= np.uint16(1 << key)
@@ -297,26 +322,26 @@ def _read_fast(
             i = close + 1
         elif data[i] == 110:  # null
             if i + 4 > end or data[i + 1] != 117 or data[i + 2] != 108 or data[i + 3] != 108:
-                return False
+                return False, 0
             i += 4
         else:
             close = _number_end(data, i, end) if key == _AMOUNT else -1
             if close < 0:
-                return False
+                return False, 0
             begin[key] = i
             stop[key] = close
             present[row] |= np.uint16(1 << key)
             i = close
         i = _blanks(data, i, end)
         if i >= end:
-            return False
+            return False, 0
         if data[i] == 125:  # }
             break
         if data[i] != 44:  # ,
-            return False
+            return False, 0
     if high >= 128 and not utf8.valid(data, at, end):
-        return False
-    return _blanks(data, i + 1, end) == end
+        return False, 0
+    return _blanks(data, i + 1, end) == end, seen
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Parquet files whose twelve columns are text. A column of another type has been interpreted by somebody already: it is refused."""
+"""Parquet files whose columns are text. A column of another type has been interpreted by somebody already: it is refused."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.columns import Bytes, Offsets, from_arrow
-from app.contracts.landing import NAMES, SCHEMA
+from app.contracts.landing import NAMES, SCHEMA, version_of
 from app.contracts.reasons import Codes, number_of
 from app.errors import FileRejected
 from app.jit import kernel
@@ -30,6 +30,13 @@ class RowGroups:
     end: int
     first_record_number: int
     records: int
+
+
+def columns(file: pa.NativeFile) -> tuple[str, ...]:
+    """The names of a file's columns, as its schema orders them; FileRejected if they are of no version of the landing contract."""
+    with _rejecting(), pq.ParquetFile(file) as parquet:
+        _check_schema(parquet.schema_arrow)
+        return tuple(parquet.schema_arrow.names)
 
 
 def plan(file: pa.NativeFile, unit_rows: int) -> list[RowGroups]:
@@ -54,7 +61,7 @@ def _check_schema(schema: pa.Schema) -> None:
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
             raise FileRejected(
-                "column_type", f"column {field.name} is {field.type}; the landing contract reads text: write all twelve columns as strings"
+                "column_type", f"column {field.name} is {field.type}; the landing contract reads text: write all columns as strings"
             )
 
 
@@ -70,25 +77,33 @@ def parse(file: pa.NativeFile, unit: RowGroups, most_rows: int) -> Iterator[Pars
     """The records of a unit, at most ``most_rows`` at a time; FileRejected if its pages are damaged."""
     number = unit.first_record_number
     with _rejecting(), pq.ParquetFile(file) as parquet:
-        for batch in parquet.iter_batches(most_rows, list(range(unit.first, unit.end)), list(NAMES), use_threads=False):
-            yield _parsed(pa.table([_as_strings(batch[name]) for name in NAMES], schema=SCHEMA), number)
+        names = [name for name in NAMES if name in parquet.schema_arrow.names]
+        for batch in parquet.iter_batches(most_rows, list(range(unit.first, unit.end)), names, use_threads=False):
+            yield _parsed(pa.table([_as_strings(batch[name]) for name in names], names=names), number)
             number += batch.num_rows
 
 
 def _parsed(whole: pa.Table, first_record_number: int) -> Parsed:
+    """Records of the columns that the file has."""
     code = np.zeros(whole.num_rows, dtype=np.uint8)
     for column in whole.columns:
         text = from_arrow(column)
         _check(text.data, text.offsets, code)
     rows, faults = np.flatnonzero(code == 0), np.flatnonzero(code)
     return Parsed(
-        whole.take(pa.array(rows)) if len(faults) else whole,
+        with_every_column(whole.take(pa.array(rows)) if len(faults) else whole),
         rows + first_record_number,
         JsonRows(whole, rows),
         faults + first_record_number,
         code[faults],
         JsonRows(whole, faults).take(np.arange(len(faults))),
+        version_of(whole.column_names),
     )
+
+
+def with_every_column(texts: pa.Table) -> pa.Table:
+    """Texts of a version of the landing contract as ``contracts.landing.SCHEMA``: what an older version has not is null."""
+    return pa.table([texts[n] if n in texts.column_names else pa.nulls(texts.num_rows, pa.string()) for n in NAMES], schema=SCHEMA)
 
 
 def _as_strings(column: pa.Array) -> pa.StringArray:
@@ -99,16 +114,16 @@ def _as_strings(column: pa.Array) -> pa.StringArray:
 
 @dataclass(frozen=True)
 class JsonRows:
-    """Rows of a table as JSON objects; bytes that are not UTF-8 are written as ``\\xNN``."""
+    """Rows of a table of texts as JSON objects; bytes that are not UTF-8 are written as ``\\xNN``."""
 
     table: pa.Table
     rows: Numbers
 
     def take(self, rows: Numbers) -> pa.BinaryArray:
-        """Those of the rows, each as one object with its twelve values."""
+        """Those of the rows, each as one object with all its values."""
         chosen = self.table.take(pa.array(self.rows[rows]))
         columns = [_texts(column) for column in chosen.columns]
-        objects = [dict(zip(NAMES, values, strict=True)) for values in zip(*columns, strict=True)]
+        objects = [dict(zip(self.table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
         return pa.array([json.dumps(each, ensure_ascii=False).encode() for each in objects], pa.binary())
 
 

@@ -25,7 +25,7 @@ class RawRecords(Protocol):
 
 @dataclass(frozen=True)
 class Parsed:
-    """Every record of a unit, either as twelve texts or as a fault; none is missing, none is in both.
+    """Every record of a unit, either as texts or as a fault; none is missing, none is in both.
 
     ``columns`` has one row a readable record, in file order, with ``contracts.landing.SCHEMA``; a value that the record
     does not have is empty or null. Every text in it is valid UTF-8 without NUL.
@@ -37,6 +37,7 @@ class Parsed:
     fault_record_number: Numbers  # of each record that could not be read, ascending
     fault_code: Codes  # why, as contracts.reasons.number_of says
     fault_raw: pa.BinaryArray  # the bytes of each, without the line end
+    contract_version: int  # of the landing contract, as far as these records show it
 
     @property
     def records(self) -> int:

@@ -16,6 +16,7 @@ from app.contracts.lake import BRONZE, QUARANTINE
 from app.contracts.landing import NAMES
 from app.contracts.reasons import CODES, OF_UNREADABLE
 from app.errors import ReviewRefused, UnknownRecord, UsageError
+from app.lake import delta
 from app.lake.lake import Lake
 from app.reference import currencies
 
@@ -143,7 +144,7 @@ def is_unreadable(reasons: Sequence[str]) -> bool:
 
 
 def originals(lake: Lake, rows: pa.Table) -> pa.Table:
-    """The twelve texts of those rows of quarantine that could be read, as bronze has them: NAMES, source_sha256, record_number."""
+    """The texts of those rows of quarantine that could be read, as bronze has them: NAMES, source_sha256, record_number."""
     columns = [*NAMES, "source_sha256", "record_number"]
     found = []
     for sha256 in pc.unique(rows["source_sha256"]).to_pylist():
@@ -154,7 +155,7 @@ def originals(lake: Lake, rows: pa.Table) -> pa.Table:
             & (pc.field("source_sha256") == sha256)
             & pc.field("record_number").isin(mine["record_number"].combine_chunks())
         )
-        found.append(lake.table(BRONZE).to_pyarrow_dataset().to_table(columns=columns, filter=fits))
+        found.append(delta.dataset(lake.table(BRONZE), BRONZE).to_table(columns=columns, filter=fits))
     return lake.opened(pa.concat_tables(found)) if found else BRONZE.schema.empty_table().select(columns)
 
 

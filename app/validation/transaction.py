@@ -29,6 +29,7 @@ from app.validation import (
     currency,
     description,
     iban,
+    merchant_category,
     modulus,
     parties,
     scheme,
@@ -54,6 +55,7 @@ RULES = (
     "channel",
     "country",
     "description",
+    "merchant_category",
     "channel_limit",
     "reference_characters",
     "reference_length",
@@ -137,6 +139,7 @@ def validate(
     codes["channel"] = channel.check(texts["channel"])
     codes["country"] = country.check(texts["country"])
     codes["description"] = description.check(texts["description"])
+    codes["merchant_category"] = merchant_category.check(texts["merchant_category"])
     codes["channel_limit"] = scheme.check_limit(texts["channel"], texts["currency"], amount_minor, instants.booking_date)
     codes["reference_characters"], codes["reference_length"] = scheme.check_reference(texts["channel"], texts["description"])
     payer, payee = parties.derive(own, other, other_iban, amount_minor)
@@ -187,6 +190,9 @@ def _typed(texts: dict[str, Text], numbers: dict[str, npt.NDArray[np.signedinteg
             arrays.append(pa.Array.from_buffers(column.type, len(values), [None, pa.py_buffer(values)]))
         else:
             text = texts[column.name]
+            if text.offsets[0] == text.offsets[-1]:  # nobody has a value: a column of a later version, in files of an older one
+                arrays.append(pa.nulls(len(text), column.type))
+                continue
             empty = text.offsets[1:] == text.offsets[:-1]
             arrays.append(to_arrow(text, empty if empty.any() else None))
     return pa.Table.from_arrays(arrays, schema=TYPED_SCHEMA)

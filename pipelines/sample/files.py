@@ -10,10 +10,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import zstandard
 
-from app.contracts.landing import NAMES
-from app.contracts.landing import SCHEMA as LANDING
+from app.contracts.landing import VERSIONS
 from pipelines.sample.payments import EXPONENTS
 
+NAMES = VERSIONS[1]
+"""The sample bank's files are of the contract's first version."""
 Raw = Sequence[tuple[int, bytes]]  # before which row, and what
 _LONDON_SUMMER = 3_600_000_000
 _ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
@@ -26,7 +27,7 @@ def landing(payments: pa.Table, *, local_time: bool, dashes: bool) -> pa.Table:
     columns["amount"] = pc.coalesce(payments["amount"], _amounts(payments))
     if dashes:
         columns["sort_code"] = pc.replace_substring_regex(columns["sort_code"], r"^([0-9]{2})([0-9]{2})([0-9]{2})$", r"\1-\2-\3")
-    return pa.table([pc.fill_null(columns[name], "") for name in NAMES], schema=LANDING)
+    return pa.table([pc.fill_null(columns[name], "") for name in NAMES], names=list(NAMES))
 
 
 def _timestamps(booked: pa.ChunkedArray, *, local_time: bool) -> pa.ChunkedArray:

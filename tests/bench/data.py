@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.contracts.landing import NAMES
+from app.contracts.landing import VERSIONS
 from app.readers import csv
 from app.validation.transaction import validate
 from pipelines.sample import accounts, files, payments
@@ -89,7 +89,7 @@ def _set(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
 def expected_of_first(file: Path, rows: int) -> Expected:
     """What a peer must count that takes only the first records of a file."""
     lines = file.read_bytes().split(b"\n", rows + 1)[1 : rows + 1]
-    parsed = csv.parse(b"\n".join(lines), tuple(NAMES), 1)
+    parsed = csv.parse(b"\n".join(lines), VERSIONS[1], 1)
     rejected = validate(parsed.columns).rejected
     accepted = pc.count_distinct(parsed.columns["transaction_id"].filter(pa.array(~rejected))).as_py()
     return Expected(parsed.records, accepted, int(rejected.sum()), parsed.records - accepted - int(rejected.sum()))

@@ -118,12 +118,12 @@ def days(folder: Path, rows: int, count: int = 60) -> None:
 def _equal_day(folder: Path, rows: int, day: int) -> None:
     import numpy as np
 
-    from app.contracts.landing import NAMES
+    from app.contracts.landing import VERSIONS
 
     folder.mkdir()
     booked = datetime(2026, 6, 1, tzinfo=UTC) + timedelta(days=day)
     with (folder / "day.csv").open("w") as file:
-        file.write(",".join(NAMES) + "\n")
+        file.write(",".join(VERSIONS[1]) + "\n")
         accounts = np.random.default_rng(day).integers(10_000_000, 10_020_000, rows).tolist()
         for n, account in enumerate(accounts):
             at = (booked + timedelta(seconds=n % 86_400)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -19,7 +19,7 @@ def main(landing: Path, out: Path) -> None:
     from app.fingerprints import fingerprints
     from app.validation.transaction import reasons, validate
 
-    options = pa.csv.ConvertOptions(column_types=SCHEMA, include_columns=list(NAMES))
+    options = pa.csv.ConvertOptions(column_types=SCHEMA, include_columns=list(NAMES), include_missing_columns=True)
     lock = Lock()
     seen: list[np.ndarray] = []
     warm = validate(pa.table({name: ["x"] for name in NAMES}, schema=SCHEMA))

@@ -81,10 +81,10 @@ def modulus_checks() -> None:
 
 
 def whole_rows(folder: Path) -> None:
-    """All twelve columns together, against pyarrow's reading of the same bytes on one thread; and one row."""
+    """All columns together, against pyarrow's reading of the same bytes on one thread; and one row."""
     landing = folder / f"landing-{VALUES}"
     make(landing, VALUES, 8)
-    options = pa.csv.ConvertOptions(column_types=SCHEMA, include_columns=list(NAMES))
+    options = pa.csv.ConvertOptions(column_types=SCHEMA, include_columns=list(NAMES), include_missing_columns=True)
     reading = pa.csv.ReadOptions(use_threads=False)
     path = landing / "day-0.csv"
     rows = pa.csv.read_csv(path, reading, convert_options=options).combine_chunks()
@@ -92,7 +92,7 @@ def whole_rows(folder: Path) -> None:
     ours = seconds(lambda: validate(rows, None, table))
     theirs = seconds(lambda: pa.csv.read_csv(path, reading, convert_options=options))
     rate, ratio = rows.num_rows / ours, theirs / ours
-    say(f"twelve columns with the modulus check: {rate:,.0f} rows a second (aim 1,000,000)")
+    say(f"all columns with the modulus check: {rate:,.0f} rows a second (aim 1,000,000)")
     say(f"  that is {ratio:.2f} times the rate at which pyarrow reads the same bytes")
     one = rows.slice(0, 1).combine_chunks()
     say(f"one row by the same function: {seconds(lambda: validate(one, None, table)) * 1e3:.2f} ms (aim 1)")

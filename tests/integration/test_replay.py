@@ -13,7 +13,7 @@ import pytest
 
 from app.compliance.corrections import Item, State, standings
 from app.contracts.lake import AUDIT, BRONZE, CORRECTIONS, DUPLICATES, QUARANTINE, SILVER
-from app.contracts.landing import NAMES
+from app.contracts.landing import VERSIONS
 from app.contracts.table import TableContract
 from app.errors import LakeBusy, ReviewRefused
 from app.lake import layout, lock
@@ -58,7 +58,7 @@ def lake(tmp_path: Path, truth: list[dict[str, str]]) -> Path:
 
 def right(truth: list[dict[str, str]], number: int) -> dict[str, str]:
     """What puts one of the records right."""
-    names = {3: ["sort_code"], 7: ["sort_code"], 11: ["amount", "currency"], 40: NAMES}[number]
+    names = {3: ["sort_code"], 7: ["sort_code"], 11: ["amount", "currency"], 40: VERSIONS[1]}[number]
     return {name: truth[number - 1][name] for name in names}
 
 

@@ -10,12 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.contracts.lake import ACCOUNT_DAILY, BRONZE, CHANNEL_DAILY, DATA_QUALITY_DAILY, DUPLICATES, QUARANTINE, RUNS, SILVER
-from app.contracts.landing import NAMES
+from app.contracts.landing import VERSIONS
 from app.lake import runs
 from app.settings import Settings
 from pipelines import verify
 from tests.support.lake import NOW, content, files_in, load, numbers, opened, rows
 from tests.support.landing import csv_bytes, ndjson_bytes, record, records, write_csv, write_parquet
+
+NAMES = VERSIONS[1]
 
 TINY = Settings(unit_bytes=600, block_bytes=200, unit_rows=3, block_rows=2, silver_file_rows=4, key_partition_rows=5)
 

@@ -86,6 +86,7 @@ OTHERS: dict[str, list[str]] = {
     "channel": ["", "CHAPS", "CARD"],
     "country": ["FR", "US"],
     "description": ["", "other", "x" * 40],
+    "merchant_category": ["5411", "0001", "x"],
 }
 
 

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contracts.landing import NAMES
+from app.contracts.landing import VERSIONS
 from tests.support.landing import record
 from tests.support.units import Read, read_csv
+
+NAMES = VERSIONS[1]
 
 HEADER = ",".join(NAMES).encode()
 LIMIT = 1024 * 1024

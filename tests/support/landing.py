@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.contracts.landing import NAMES
+from app.contracts.landing import VERSIONS, version_of
 
 Record = dict[str, str]
 
@@ -36,9 +36,14 @@ def records(first: int, last: int) -> list[Record]:
     return [record(number) for number in range(first, last + 1)]
 
 
+def names_of(rows: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
+    """The columns of the oldest version of the contract that has all that the records have."""
+    return VERSIONS[version_of({name for row in rows for name in row})]
+
+
 def csv_bytes(rows: Iterable[Mapping[str, str]], newline: str = "\n") -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, NAMES, lineterminator=newline)
+    out, rows = io.StringIO(), list(rows)
+    writer = csv.DictWriter(out, names_of(rows), lineterminator=newline)
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue().encode()
@@ -56,5 +61,6 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, str]]) -> Path:
 
 def write_parquet(path: Path, rows: Iterable[Mapping[str, str]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], pa.schema([(name, pa.string()) for name in NAMES])), path)
+    held = [dict(row) for row in rows]
+    pq.write_table(pa.Table.from_pylist(held, pa.schema([(name, pa.string()) for name in names_of(held)])), path)
     return path

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.contracts.landing import VERSIONS
 from app.contracts.reasons import code_of
 from app.readers import csv, ndjson
 from app.readers.parsed import Parsed, Span
@@ -14,7 +15,7 @@ Pieces = list[bytes]
 
 @dataclass(frozen=True)
 class Read:
-    """Every record of a file, comparable: number, values, raw bytes; and number, fault, raw bytes."""
+    """Every record of a file, comparable: number, values of its contract version's columns, raw bytes; and number, fault, raw bytes."""
 
     rows: list[tuple[int, tuple[str | None, ...], bytes]]
     faults: list[tuple[int, str, bytes]]
@@ -57,7 +58,7 @@ def _read(pieces: Pieces, splitter: csv.Splitter | ndjson.Splitter, parse: Calla
 
 
 def add(found: Read, parsed: Parsed) -> None:
-    rows = [tuple(row.values()) for row in parsed.columns.to_pylist()]
+    rows = [tuple(row.values()) for row in parsed.columns.select(VERSIONS[parsed.contract_version]).to_pylist()]
     raw = parsed.raw.take(np.arange(len(rows))).to_pylist()
     found.rows.extend(zip(parsed.record_number.tolist(), rows, raw, strict=True))
     codes = [code_of(int(code)) for code in parsed.fault_code]

@@ -98,17 +98,16 @@ def test_the_scalar_siphash_of_these_tests_has_the_published_64_bit_values() -> 
 
 
 @pytest.mark.parametrize("length", [*range(40), 255, 256, 257, 5_000])
-def test_the_content_is_the_siphash_of_numbers_lengths_and_texts(length: int) -> None:
-    description = "x" * length
-    validated = validate(
-        landing_table([record(1, description=description, channel="", counterparty_sort_code="", counterparty_account="")])
-    )
+@pytest.mark.parametrize("later", ["", "5411"])
+def test_the_content_is_the_siphash_of_numbers_lengths_and_texts_and_a_merchant_category(length: int, later: str) -> None:
+    empty = {"channel": "", "counterparty_sort_code": "", "counterparty_account": ""}
+    validated = validate(landing_table([record(1, description="x" * length, merchant_category=later, **empty)]))
     row = validated.typed.to_pylist()[0]
     names = ("sort_code", "account_number", "counterparty_sort_code", "counterparty_account", "counterparty_iban")
     texts = [(row[name] or "").encode() for name in (*names, "currency", "channel", "country", "description")]
     message = validated.typed["booked_at"].cast(pa.int64())[0].as_py().to_bytes(8, "little")
     message += row["amount_minor"].to_bytes(8, "little", signed=True)
-    message += b"".join(len(text).to_bytes(4, "little") for text in texts) + b"".join(texts)
+    message += b"".join(len(text).to_bytes(4, "little") for text in texts) + b"".join(texts) + later.encode()
     assert int(fingerprints(validated.typed, KEY).content[0]).to_bytes(8, "little") == scalar_siphash_64(KEY, message)
 
 
@@ -126,6 +125,7 @@ def test_the_content_is_the_siphash_of_numbers_lengths_and_texts(length: int) ->
         {"channel": "BACS"},
         {"country": "FR"},
         {"description": "payment 2"},
+        {"merchant_category": "5411"},
     ],
 )
 def test_a_change_of_any_column_changes_the_content_and_not_the_identifier(change: dict[str, str]) -> None:

@@ -1,9 +1,11 @@
 import pytest
 
-from app.contracts.landing import NAMES
+from app.contracts.landing import VERSIONS
 from app.errors import FileRejected
 from tests.support.landing import record
 from tests.support.units import read_csv
+
+NAMES = VERSIONS[1]
 
 HEADER = ",".join(NAMES).encode() + b"\n"
 

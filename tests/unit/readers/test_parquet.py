@@ -6,11 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.contracts.landing import NAMES
+from app.contracts.landing import VERSIONS
 from app.errors import FileRejected
 from app.readers import parquet
 from tests.support.landing import record, records
 from tests.support.units import Read, add
+
+NAMES = VERSIONS[1]
 
 
 def read(path: Path, unit_rows: int = 1_000_000) -> Read:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from app.contracts.landing import NAMES
+from app.contracts.landing import VERSIONS
 from app.errors import UsageError
 from app.settings import Settings
 from pipelines import plan
@@ -25,6 +25,8 @@ from pipelines.sample import Written, defects, typologies, write
 from pipelines.sample.payments import EXPONENTS
 from pipelines.validate import validate
 from tests.support.lake import load, load_modulus_table
+
+NAMES = VERSIONS[1]
 
 ROWS = 6_000
 

@@ -62,6 +62,8 @@ EXAMPLES = {
     "country_format": {"country": "gb"},
     "country_unknown": {"country": "UK"},
     "channel_unknown": {"channel": "PIGEON"},
+    "mcc_format": {"merchant_category": "541"},
+    "mcc_unknown": {"merchant_category": "0001"},
     "description_control": {"channel": "CARD", "description": "a\u202eb"},
     "amount_channel_limit": {"channel": "FPS", "amount": "-1000000.01", "description": "RENT"},
     "description_reference_characters": {"channel": "BACS", "description": "Rent (June)"},
@@ -156,6 +158,7 @@ def test_a_valid_record_is_typed() -> None:
             "description": " 1E5 £ ",
             "payer": "123456-00000190",
             "payee": "601613-31926819",
+            "merchant_category": None,
         }
     ]
 
@@ -168,7 +171,12 @@ def test_all_that_fails_is_reported_in_the_order_of_the_rules() -> None:
     assert reasons(validated, np.array([2, 0, 1])).to_pylist() == [
         [f"{name}_missing" for name in required],
         [],
-        [*(f"{name}_format" for name in ("transaction_id", *others, "amount", "currency")), "channel_unknown", "country_format"],
+        [
+            *(f"{name}_format" for name in ("transaction_id", *others, "amount", "currency")),
+            "channel_unknown",
+            "country_format",
+            "mcc_format",
+        ],
     ]
 
 
@@ -206,7 +214,7 @@ def test_a_warning_rejects_nothing_and_keeps_the_text() -> None:
 
 def test_values_are_counted_by_column() -> None:
     filled = validate(landing_table([record(1), record(2, channel="", description=""), record(3, amount="")])).filled
-    assert filled == dict.fromkeys(NAMES, 3) | {"counterparty_iban": 0, "channel": 2, "description": 2, "amount": 2}
+    assert filled == dict.fromkeys(NAMES, 3) | {"counterparty_iban": 0, "channel": 2, "description": 2, "amount": 2, "merchant_category": 0}
 
 
 def test_accepted_rows_have_nulls_only_where_the_contract_lets_them_be_empty() -> None:
