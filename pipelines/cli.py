@@ -24,6 +24,7 @@ from pipelines import (
     cli_quarantine,
     cli_retention,
     cli_rollout,
+    cli_subject,
 )
 from pipelines.cli_common import (
     AsOfOption,
@@ -322,6 +323,7 @@ app.add_typer(cli_quarantine.quarantine, name="quarantine")
 app.add_typer(cli_audit.audit, name="audit")
 cli_delta.add_to(app)
 app.add_typer(cli_retention.retention, name="retention")
+app.add_typer(cli_subject.subject, name="subject")
 app.add_typer(cli_compliance.compliance, name="compliance")
 
 # Commands of packages that the command line does not know, the service's above all.

@@ -24,7 +24,7 @@ from app.compliance.access import (
 from app.compliance.audit import Event, Result, Who
 from app.compliance.roles import Action, Role
 from app.errors import AccessDenied, AccessRefused, LakeDamaged
-from app.lake import layout
+from app.lake import erasures, layout
 from app.lake.lake import Lake
 from app.lake.storage import Storage
 
@@ -91,8 +91,8 @@ def entry_of(denial: Denial, who: Who, at: datetime) -> Event:
 
 
 def clearance(lake: Lake, person: str) -> Clearance:
-    """What the person sees of the lake."""
-    return Clearance(grants(lake.storage).seen_by(person), lake.key)
+    """What the person sees of the lake: as the roles allow, and nothing of people whose data is restricted."""
+    return Clearance(grants(lake.storage).seen_by(person), lake.key, erasures.restricted(lake.storage))
 
 
 def _read(storage: Storage, path: str, number: int) -> AccessDecision:
