@@ -51,7 +51,7 @@ def show(
     as_json: JsonOption = False,
     storage_option: StorageOption = None,
 ) -> None:
-    """Show everything held on a person, until when and why, and who has looked at it. That is written to the audit trail, without the number."""
+    """Show everything held on a person, until when and why, and who has looked at it. The audit trail notes it, under a pseudonym."""
     from app.compliance.audit import Action
     from pipelines import subject_copy
     from pipelines.audit import audited

@@ -51,7 +51,7 @@ def record_seen(found: Mapping[str, Any], clearance: Clearance) -> Row:
     decisions = [dict(one) | _values(one, "correction", clearance) for one in found["decisions"]]
     texts = _values(found, "texts", clearance) | _values(found, "correction", clearance)
     raw = _text(found["raw"], clearance)
-    if clearance.hides((found["texts"] or {}) | {"source_sha256": found["source_sha256"], "record_number": found["record_number"]}):
+    if clearance.hides((found["texts"] or {}) | {name: found.get(name) for name in ("source_sha256", "record_number")}):
         raw, decisions = STARS, [_starred(one, "correction") for one in decisions]
         texts = _starred(texts, "correction") | _starred(texts, "texts")
     return dict(found) | texts | {"raw": raw, "decisions": decisions}

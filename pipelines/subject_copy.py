@@ -72,7 +72,7 @@ def _own(row: Mapping[str, Any], path: str, asked: Asked) -> Row:
     for column in contract.columns:
         value = shown.get(column.name)
         if column.classification is Classification.PERSONAL and isinstance(value, str | bytes) and column.name not in _NAMES:
-            shown[column.name] = _masked(value if isinstance(value, str) else value.decode(errors="backslashreplace"), asked.person)
+            shown[column.name] = masked(value if isinstance(value, str) else value.decode(errors="backslashreplace"), asked.person)
     return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in shown.items()}
 
 
@@ -101,13 +101,14 @@ def _masked_line(line: Mapping[str, Any], person: Person) -> Row:
 
 def _masked_deep(value: Any, person: Person) -> Any:
     if isinstance(value, str):
-        return _masked(value, person)
+        return masked(value, person)
     if isinstance(value, list):
         return [_masked_deep(one, person) for one in value]
     return {name: _masked_deep(one, person) for name, one in value.items()} if isinstance(value, dict) else value
 
 
-def _masked(text: str, person: Person) -> str:
+def masked(text: str, person: Person) -> str:
+    """A text in which every number that could be an account's and is not the person's is stars."""
     return _NUMBER.sub(lambda found: found.group() if _is_own(found.group(), person) else STARS, text)
 
 

@@ -52,11 +52,12 @@ class Restricted:
         return _any([placed, *hidden.values()])
 
     def hide(self, seen: pa.Table, table: pa.Table, contract: TableContract, key: bytes) -> pa.Table:
-        """``seen`` without their values: texts are stars, all else is null. ``table`` has the same rows as they are."""
+        """``seen`` without their values: texts are stars, all else is null, for which every column may be null afterwards.
+
+        ``table`` has the same rows as they are.
+        """
         hidden, placed = self._found(table, key)
         every = _any([placed, *hidden.values()])
-        if not every.any():
-            return seen
         classes = {column.name: column.classification for column in contract.columns}
         columns = []
         for name in seen.column_names:
