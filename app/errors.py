@@ -11,6 +11,7 @@ LeofricError
 ├── AccessDenied          somebody may not do that; nothing changed (exit code 3)
 ├── TokenRefused          a token that says who somebody is does not hold (exit code 1; commands deny, which is 3)
 ├── AccessRefused         a role cannot be given or taken so; nothing changed (exit code 1)
+├── ErasureRefused        a person's data cannot be erased so, or somebody else decided at the same time (exit code 1)
 ├── LineageNotTold        a receiver of lineage events is away; they wait, and no run fails of it
 ├── ReviewRefused         a decision about a quarantined record cannot be made; nothing changed (exit code 1)
 │   ├── FourEyesNeeded    somebody else must decide
@@ -98,6 +99,10 @@ class UnknownRecord(ReviewRefused):
 
 class HoldRefused(LeofricError):
     """A legal hold cannot be released, or somebody else decided about one at the same time. Nothing was changed."""
+
+
+class ErasureRefused(LeofricError):
+    """A decision about an erasure cannot be made, or somebody else decided at the same time. Nothing was decided."""
 
 
 class ModelError(LeofricError):

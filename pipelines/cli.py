@@ -25,6 +25,7 @@ from pipelines import (
     cli_quarantine,
     cli_retention,
     cli_rollout,
+    cli_subject,
 )
 from pipelines.cli_common import (
     AsOfOption,
@@ -323,6 +324,7 @@ app.add_typer(cli_quarantine.quarantine, name="quarantine")
 app.add_typer(cli_audit.audit, name="audit")
 cli_delta.add_to(app)
 app.add_typer(cli_retention.retention, name="retention")
+app.add_typer(cli_subject.subject, name="subject")
 app.add_typer(cli_compliance.compliance, name="compliance")
 app.add_typer(cli_keystore.keystore, name="keystore")
 

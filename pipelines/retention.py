@@ -6,7 +6,7 @@ are judged by the transaction log alone; of the others only keys are read.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from typing import Final
@@ -90,13 +90,43 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Only:
+    """What a judgement is limited to: what lies in a lake about one person. No limit makes anything due that is not due without it.
+
+    ``places`` has, by landing file, the numbers of the records; ``parties`` are how the tables write the person; ``days`` the days of each
+    table's partitions where anything of it lies, by the table's path. ``subject``: what a certificate calls the person.
+    """
+
+    subject: tuple[str, ...]
+    parties: tuple[str, ...]
+    places: Mapping[str, npt.NDArray[np.int64]]
+    days: Mapping[str, frozenset[date]]
+
+    def at(self, rows: pa.Table) -> Mask:
+        """The rows that are, or were made of, one of the records."""
+        found = np.zeros(rows.num_rows, np.bool_)
+        numbers = np.asarray(rows["record_number"].to_numpy())
+        for sha256, at in _places(rows["source_sha256"]).items():
+            found[at] = np.isin(numbers[at], self.places.get(sha256, ()))
+        return found
+
+    def of(self, accounts: pa.ChunkedArray) -> Mask:
+        """The rows that are the person's as accounts."""
+        return np.asarray(pc.is_in(accounts, value_set=pa.array(self.parties, pa.string())).to_numpy(), np.bool_)
+
+
+@dataclass(frozen=True)
 class Group:
-    """Rows of one file with one verdict; ``note`` says why rows that are due stay all the same, or with what they go."""
+    """Rows of one file with one verdict; ``note`` says why rows that are due stay all the same, or with what they go.
+
+    ``other``: of a judgement that is limited to a person, payments that are booked on somebody else's account.
+    """
 
     part: Part
     rows: int
     verdict: Verdict
     note: str = ""
+    other: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,9 +144,13 @@ class Cut:
 
 @dataclass
 class Selection:
-    """All that was judged: groups of every table, and what goes."""
+    """All that was judged: groups of every table, and what goes.
+
+    Of a judgement that is limited, groups are of what has a clock of its own; what goes with a payment is among the cuts only.
+    """
 
     basis: Basis
+    only: Only | None = None
     groups: list[Group] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
 
@@ -131,9 +165,9 @@ class Selection:
         return [cut for cut in self.cuts if cut.part.contract is contract]
 
 
-def select(lake: Lake, on: Basis) -> Selection:
-    """Judge every table of the lake."""
-    found = Selection(on)
+def select(lake: Lake, on: Basis, only: Only | None = None) -> Selection:
+    """Judge every table of the lake; with ``only`` no more of them than that, by the same rules."""
+    found = Selection(on, only)
     held_days = _accepted(lake, found)
     ids = _column(found.of(SILVER), "transaction_id")
     _not_accepted(lake, found)
@@ -142,8 +176,10 @@ def select(lake: Lake, on: Basis) -> Selection:
     _with_transaction(lake, found, FEEDBACK, ids, {None})
     _bronze(lake, found)
     for contract in (ACCOUNT_DAILY, ALERTS):
-        for part in parts(lake, contract):
+        for part in _parts(lake, found, contract):
             _of_accounts(lake, found, part, held_days)
+    if only is not None:  # nothing else is of one person, or is ever deleted
+        return found
     for contract in BY_DAY:
         for part in parts(lake, contract):
             judged, going = _whole(on, part, held_days.get(part.day, ()))
@@ -165,18 +201,24 @@ def parts(lake: Lake, contract: TableContract) -> list[Part]:
     return sorted(found, key=lambda part: (part.day or date.min, part.path))
 
 
+def _parts(lake: Lake, found: Selection, contract: TableContract) -> list[Part]:
+    """The files of a table that may have what is judged; of silver also those of days whose figures are: holds on these stand on those."""
+    names = (contract.path, ACCOUNT_DAILY.path) if contract is SILVER else (contract.path,)
+    days = None if found.only is None else {day for name in names for day in found.only.days.get(name, ())}
+    return [part for part in parts(lake, contract) if days is None or part.day is None or part.day in days]
+
+
 def _accepted(lake: Lake, found: Selection) -> dict[date | None, tuple[int, ...]]:
     """Judge silver; by booking date, the holds on runs that stand on rows of it: what was made of that day is held, too."""
     held_days: dict[date | None, tuple[int, ...]] = {}
     run_holds = of_kind(found.basis.holds, Kind.RUN)
-    for part in parts(lake, SILVER):
-        if not _due(found.basis, part) and not run_holds:
+    for part in _parts(lake, found, SILVER):
+        if found.only is None and not _due(found.basis, part) and not run_holds:
             found.add(part, *_whole(found.basis, part))
             continue
         rows = _read(lake, part, ("sort_code", "account_number", "payer", "payee", *_KEYS))
         holds = _masks(found.basis, part, rows)
-        judged, going = _judged(found.basis, part, _accounts(rows), holds)
-        found.add(part, judged, going, rows.select(_KEYS))
+        found.add(part, *_of_sides(found, part, rows, holds), rows.select(_KEYS))
         numbers = {number for of in run_holds.values() for number in of}
         standing_here = tuple(number for number, mask in holds.items() if number in numbers and mask.any())
         if standing_here:
@@ -184,16 +226,31 @@ def _accepted(lake: Lake, found: Selection) -> dict[date | None, tuple[int, ...]
     return held_days
 
 
+def _of_sides(found: Selection, part: Part, rows: pa.Table, holds: Mapping[int, Mask]) -> tuple[list[Group], Mask]:
+    """Judge a file of silver; of a limited judgement its payments on the person's own accounts, and then on those of others."""
+    accounts = _accounts(rows)
+    if found.only is None:
+        return _judged(found.basis, part, accounts, holds)
+    mine, own = found.only.at(rows), found.only.of(accounts)
+    booked, going = _judged(found.basis, part, accounts, holds, mine & own)
+    others, going_too = _judged(found.basis, part, accounts, holds, mine & ~own)
+    return [*booked, *(replace(group, other=True) for group in others)], going | going_too
+
+
 def _not_accepted(lake: Lake, found: Selection) -> None:
     """Judge quarantine: by the day of ingestion; any hold on an account stands on all of it, for whose a record is cannot be relied on."""
     decided = {(item.source_sha256, item.record_number) for item in (one.item for one in kept.decisions(lake))}
-    for part in parts(lake, QUARANTINE):
+    for part in _parts(lake, found, QUARANTINE):
         judged, whole = _whole(found.basis, part, _of_any_account(found.basis))
-        if whole is None:
+        if whole is None and found.only is None:
             found.add(part, judged, None)
             continue
         rows = _read(lake, part, (*_KEYS, "reasons"))
-        judged, going = _judged(found.basis, part, None, _masks(found.basis, part, rows))
+        mine = None if found.only is None else found.only.at(rows)
+        if whole is None:
+            found.add(part, [replace(group, rows=part.rows if mine is None else int(mine.sum())) for group in judged], None)
+            continue
+        judged, going = _judged(found.basis, part, None, _masks(found.basis, part, rows), mine)
         if going.any() and decided:
             places = zip(rows["source_sha256"].to_pylist(), rows["record_number"].to_pylist(), strict=True)
             stay = going & np.array([place in decided for place in places], np.bool_)
@@ -213,7 +270,7 @@ def _split(judged: Sequence[Group], stay: int, note: str) -> list[Group]:
 def _with_transaction(lake: Lake, found: Selection, contract: TableContract, ids: pa.ChunkedArray, days: set[date | None]) -> None:
     """What is about a payment goes with it."""
     columns = [name for name in (*_KEYS, "loaded_by") if name in contract.schema.names]
-    for part in parts(lake, contract):
+    for part in _parts(lake, found, contract):
         going = None
         rows = None
         if len(ids) and part.day in days:
@@ -224,7 +281,7 @@ def _with_transaction(lake: Lake, found: Selection, contract: TableContract, ids
 
 def _duplicates(lake: Lake, found: Selection, ids: pa.ChunkedArray) -> None:
     """A duplicate goes with the transaction that it repeats; where that had gone before it came, by the day of ingestion."""
-    for part in parts(lake, DUPLICATES):
+    for part in _parts(lake, found, DUPLICATES):
         holds = _of_any_account(found.basis)
         _, alone = _whole(found.basis, part, holds)
         if not len(ids) and alone is None:
@@ -235,6 +292,7 @@ def _duplicates(lake: Lake, found: Selection, ids: pa.ChunkedArray) -> None:
         if alone is not None:
             going = going | ~_in_silver(lake, rows["transaction_id"])
         going = going & ~_of_held_runs(found.basis, rows)
+        going = going if found.only is None else going & found.only.at(rows)
         found.add(part, _following(found, part, going), going, rows)
 
 
@@ -302,7 +360,7 @@ def _loaded_on(lake: Lake, sources: Mapping[str, object]) -> set[date]:
 
 def _of_accounts(lake: Lake, found: Selection, part: Part, held_days: Mapping[date | None, tuple[int, ...]]) -> None:
     """Judge a table whose rows are each an account's."""
-    if not _due(found.basis, part):
+    if found.only is None and not _due(found.basis, part):
         found.add(part, *_whole(found.basis, part))
         return
     names = ("account", "raised_by", "run_id") if part.contract is ALERTS else ("sort_code", "account_number")
@@ -311,7 +369,7 @@ def _of_accounts(lake: Lake, found: Selection, part: Part, held_days: Mapping[da
     holds = _masks(found.basis, part, rows, accounts)
     if part.contract is ACCOUNT_DAILY:
         holds |= {number: np.ones(part.rows, np.bool_) for number in held_days.get(part.day, ())}
-    found.add(part, *_judged(found.basis, part, accounts, holds))
+    found.add(part, *_judged(found.basis, part, accounts, holds, None if found.only is None else found.only.of(accounts)))
 
 
 def _whole(on: Basis, part: Part, holds: Sequence[int] = ()) -> tuple[list[Group], Mask | None]:
@@ -322,11 +380,17 @@ def _whole(on: Basis, part: Part, holds: Sequence[int] = ()) -> tuple[list[Group
     return [Group(part, part.rows, verdict)], np.ones(part.rows, np.bool_) if verdict.fate.goes else None
 
 
-def _judged(on: Basis, part: Part, accounts: pa.ChunkedArray | None, holds: Mapping[int, Mask]) -> tuple[list[Group], Mask]:
-    """Judge a file row by row: a verdict an account (one for all if None), and the holds that stand on some of its rows."""
+def _judged(
+    on: Basis, part: Part, accounts: pa.ChunkedArray | None, holds: Mapping[int, Mask], only: Mask | None = None
+) -> tuple[list[Group], Mask]:
+    """Judge a file row by row: a verdict an account (one for all if None), and the holds that stand on some of its rows.
+
+    ``only``: these rows, and no others.
+    """
     going, groups = np.zeros(part.rows, np.bool_), []
     held = np.logical_or.reduce([np.zeros(part.rows, np.bool_), *holds.values()])
-    for verdict, mine in _verdicts(on, part, accounts):
+    for verdict, of_verdict in _verdicts(on, part, accounts):
+        mine = of_verdict if only is None else of_verdict & only
         goes = mine & ~held & verdict.fate.goes
         stopped = mine & held
         numbers = tuple(number for number, mask in holds.items() if (mask & mine).any())
@@ -375,6 +439,8 @@ def _judge(on: Basis, part: Part) -> Callable[[str | None], Verdict]:
 
 def _following(found: Selection, part: Part, going: Mask | None) -> list[Group]:
     """Groups of a file whose rows go with others."""
+    if found.only is not None:
+        return []
     rules = rules_of(part.contract, found.basis.on, found.basis.rules)
     rule = next((one for one in rules if one.name == CUSTOMERS), rules[0])
     count = 0 if going is None else int(going.sum())

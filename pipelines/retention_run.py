@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -33,7 +33,7 @@ from pipelines.attempt import Attempt, attempt
 from pipelines.deletions import KIND, Deletion
 from pipelines.progress import Observer
 from pipelines.publish import Publication, changes
-from pipelines.retention import Cut, Selection, basis, parts, select
+from pipelines.retention import Cut, Only, Selection, basis, parts, select
 from pipelines.work import Run
 
 _SIDES: Final = (SILVER, QUARANTINE, DUPLICATES)
@@ -55,32 +55,41 @@ class _Retention:
 
 
 def apply(
-    storage: Storage, settings: Settings, why: str, who: str, observer: Observer, now: datetime | None = None
+    storage: Storage,
+    settings: Settings,
+    why: str,
+    who: str,
+    observer: Observer,
+    now: datetime | None = None,
+    only: Only | None = None,
+    on: date | None = None,
 ) -> dict[str, Any] | None:
     """Delete what is due today; returns the run's certificate, None where nothing is due and no dead run has left anything.
 
+    ``only``: no more than what is due of this. ``on``: what was due on this day, today at the latest.
     LakeBusy if another run holds the lake; LakeDamaged, and nothing is deleted, if rows are not what certificates say of them.
     """
     lake, started_at = open_lake(storage), now or datetime.now(UTC)
+    day = started_at.date() if on is None else min(on, started_at.date())
     left_over = any(True for _ in storage.entries(layout.JOURNAL))
-    if not left_over and not select(lake, basis(lake, started_at.date())).cuts:
+    if not left_over and not select(lake, basis(lake, day), only).cuts:
         return None
-    return attempt(KIND, storage, settings, observer, started_at, lambda begun: _prepare(begun, why, who))
+    return attempt(KIND, storage, settings, observer, started_at, lambda begun: _prepare(begun, why, who, day, only))
 
 
-def _prepare(begun: Attempt, why: str, who: str) -> Publication:
+def _prepare(begun: Attempt, why: str, who: str, day: date, only: Only | None) -> Publication:
     with begun.stages.stage("select"):
         lake = begun.run.lake
-        doing = _Retention(begun, select(lake, basis(lake, begun.run.started_at.date())))
+        doing = _Retention(begun, select(lake, basis(lake, day), only))
     try:
         with begun.stages.stage("rewrite", max(len(doing.selection.cuts), 1)) as watch:
             for _ in watch(_cut(doing, number, cut) for number, cut in enumerate(doing.selection.cuts)):
                 pass
-        doing.deleted = _deleted(doing)
+        doing.deleted = deleted_of(begun.history, doing.selection)
     except NotReconciled as error:
         publish.undo(begun.run.lake, begun.run.run_id)
         return begun.publication({}, _document(begun, "failed", why) | {"error": str(error)})
-    files = _kept_files(doing)
+    files = files_emptied(begun.history, doing.deleted)
     retired = [*_replaced(doing), *map(layout.kept_file, files), *_segments(doing, files)]
     said = {"retention": _summary(doing, who, files, len(retired)), "deleted": _record(doing)}
     return begun.publication(changes(doing.staged, doing.removed), _document(begun, "succeeded", why) | said, retired)
@@ -130,13 +139,13 @@ def _check(run: Run, cut: Cut, before: pa.Table, staged: StagedFile) -> None:
         raise NotReconciled(f"{table.path}/{cut.part.path}: what was written anew and what is to go are not what was there")
 
 
-def _deleted(doing: _Retention) -> list[Deletion]:
-    """What goes of the three tables in which records end."""
-    loaded = runs.files_loaded(doing.attempt.history)
+def deleted_of(history: Sequence[Mapping[str, Any]], selection: Selection) -> list[Deletion]:
+    """What goes of the three tables in which records end; LakeDamaged if rows are not what certificates say of them."""
+    loaded = runs.files_loaded(history)
     records = {sha256: int(file["records"]) for sha256, file in loaded.items()}
     found: list[Deletion] = []
     for contract in _SIDES:
-        keys = [cut.keys for cut in doing.selection.of(contract)]
+        keys = [cut.keys for cut in selection.of(contract)]
         if keys:
             found += deletions.of_rows(reconcile.SIDES[contract.path], pa.concat_tables(keys), records)
     return found
@@ -153,13 +162,12 @@ def _record(doing: _Retention) -> dict[str, Any]:
     }
 
 
-def _kept_files(doing: _Retention) -> list[str]:
-    """The hashes of landing files none of whose records is left of what their loads made of them."""
-    history = doing.attempt.history
+def files_emptied(history: Sequence[Mapping[str, Any]], deleted: Sequence[Deletion]) -> list[str]:
+    """The hashes of landing files none of whose records is left, after this, of what their loads made of them."""
     loaded_by = {file["sha256"]: run_id for run_id, file in _loads(history)}
     records = {file["sha256"]: int(file["records"]) for _, file in _loads(history)}
-    gone = deletions.of_history(history).numbers_gone() + deletions.Deleted(doing.deleted).numbers_gone()
-    touched = sorted({deletion.source_sha256 for deletion in doing.deleted})
+    gone = deletions.of_history(history).numbers_gone() + deletions.Deleted(list(deleted)).numbers_gone()
+    touched = sorted({deletion.source_sha256 for deletion in deleted})
     return [sha256 for sha256 in touched if gone[loaded_by[sha256], sha256] == records[sha256]]
 
 
@@ -207,6 +215,7 @@ def _summary(doing: _Retention, who: str, files: Sequence[str], objects: int) ->
         counts.update({"rows": group.rows, rule.name: group.rows, "must" if group.verdict.fate is Fate.MUST_GO else "may": group.rows})
     return {
         "by": who,
+        "subject": [] if doing.selection.only is None else list(doing.selection.only.subject),
         "on": on.on.isoformat(),
         "tables": {path: dict(sorted(counts.items())) for path, counts in sorted(tables.items())},
         "rules": [rule_document(rule) for _, rule in sorted(rules.items())],

@@ -6,7 +6,7 @@ is masked, and holds the filter against masked values: no comparison, no join an
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +14,8 @@ import pyarrow.dataset as ds
 
 from app.compliance.access import Clearance
 from app.contracts.table import Classification, TableContract, holds_text
+
+_PERSONAL: Final = (Classification.PERSONAL, Classification.SPECIAL_CATEGORY)
 
 
 class SeenDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
@@ -28,7 +30,9 @@ class SeenDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
         self._contract = contract
         self._clearance = clearance
         self._schema = clearance.of(raw.schema.empty_table(), contract).schema
-        self._clear = pa.schema([one for one in self._schema if clearance.is_clear(_class_of(contract, one.name)) and not self._hides(one)])
+        # Whose data is restricted is told by columns that are read beside those that are wanted.
+        self._beside = clearance.restricted.needs(contract) if clearance.restricted.concerns(contract) else ()
+        self._clear = pa.schema([one for one in self._schema if self._is_whole(one.name) and not self._hides(one)])
 
     def _hides(self, of: pa.Field) -> bool:
         """Whether values of a column may be sealed, or tokens: what a filter says is about what they stand for."""
@@ -51,9 +55,16 @@ class SeenDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
             # Not every column of a filter is one that is wanted. Whatever the filter's text mentions is read; more does no harm.
             text = str(filter)
             names = [*names, *(name for name in self._schema.names if name not in names and name in text)]
+        if any(_class_of(self._contract, name) in _PERSONAL for name in names):
+            names = [*names, *(name for name in self._beside if name not in names)]
         read = self._raw.scanner(columns=names, filter=filter if self._is_about_clear_columns(filter) else None, **options)
         wanted = self._schema.names if columns is None else list(columns)
         return _Scan(read, pa.schema([self._schema.field(name) for name in wanted]), filter, self._contract, self._clearance)
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether every value of a column is seen as it is."""
+        classification = _class_of(self._contract, name)
+        return self._clearance.is_clear(classification) and not (self._beside and classification in _PERSONAL)
 
     def _is_about_clear_columns(self, condition: pc.Expression | None) -> bool:
         """Whether a filter means the same before masking; then whole files need not be read."""

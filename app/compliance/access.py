@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from app.compliance.masking import Treatment, treated
+from app.compliance.restriction import NOBODY as NO_RESTRICTION
+from app.compliance.restriction import Restricted
 from app.compliance.roles import Action, Role
 from app.contracts.table import Classification, TableContract
 from app.errors import AccessDenied, AccessRefused, UsageError
@@ -207,10 +209,14 @@ def _others(grants: Grants, person: str) -> str:
 
 @dataclass(frozen=True)
 class Clearance:
-    """What somebody sees of a lake; ``key`` is the lake's; ``register`` that of a sealed lake, for whoever may see people's data."""
+    """What somebody sees of a lake; ``key`` is the lake's; ``register`` that of a sealed lake, for whoever may see people's data.
+
+    Of people whose data is ``restricted`` nobody sees it, whatever the role.
+    """
 
     treatments: Mapping[Classification, Treatment]
     key: bytes = field(repr=False)
+    restricted: Restricted = NO_RESTRICTION
     register: "Register | None" = field(default=None, repr=False)
 
     def is_clear(self, classification: Classification) -> bool:
@@ -219,6 +225,9 @@ class Clearance:
 
     def sees_all_of(self, contract: TableContract) -> bool:
         """Whether nothing of a table has to be changed."""
+        return not self.restricted.concerns(contract) and self._is_clear(contract)
+
+    def _is_clear(self, contract: TableContract) -> bool:
         return all(self.is_clear(column.classification) for column in contract.columns)
 
     def leaves(self, contract: TableContract) -> bool:
@@ -233,13 +242,29 @@ class Clearance:
 
         return unsealed_text(text, self.register)
 
-    def of(self, table: pa.Table, contract: TableContract) -> pa.Table:
-        """Rows of a table, some of its columns or all, as they may be seen; UsageError for a column that the contract has not."""
-        if self.register is not None:
-            from app.unsealing import unsealed  # numba, which no command needs on a lake that is not sealed
+    def hides(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row, with the columns that say whose it is, is a restricted person's."""
+        if not self.restricted:
+            return False
+        named = {name: value for name, value in row.items() if value is None or isinstance(value, str | int)}
+        texts = {name: pa.array([value], None if value is not None else pa.string()) for name, value in named.items()}
+        return bool(self.restricted.rows(pa.table(texts), self.key)[0])
 
-            table = unsealed(table, self.register)
-        return table if self.sees_all_of(contract) else treated(table, contract, self.key, self.treatments)
+    def of(self, table: pa.Table, contract: TableContract) -> pa.Table:
+        """Rows of a table, some of its columns or all, as they may be seen; UsageError for a column that the contract has not.
+
+        Whose data is restricted is told by the columns that ``restricted.needs``, as the table has them: rows without them are nobody's.
+        """
+        seen = self._unsealed(table)
+        seen = seen if self._is_clear(contract) else treated(seen, contract, self.key, self.treatments)
+        return self.restricted.hide(seen, table, contract, self.key) if self.restricted.concerns(contract) else seen
+
+    def _unsealed(self, table: pa.Table) -> pa.Table:
+        if self.register is None:
+            return table
+        from app.unsealing import unsealed  # numba, which no command needs on a lake that is not sealed
+
+        return unsealed(table, self.register)
 
     def of_rows(self, rows: Sequence[Mapping[str, Any]], contract: TableContract) -> list[dict[str, Any]]:
         """The same of rows that are values by column's name, all with the same columns."""

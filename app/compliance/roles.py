@@ -36,6 +36,7 @@ class Action(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     REPLAY = "replay"
+    SUBJECT = "subject"
     ERASE = "erase"
     RETENTION = "retention"
     RESTORE = "restore"

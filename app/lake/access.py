@@ -27,7 +27,7 @@ from app.compliance.audit import Event, Result, Who
 from app.compliance.roles import Action, Role
 from app.contracts.table import Classification
 from app.errors import AccessDenied, AccessRefused, LakeDamaged
-from app.lake import layout
+from app.lake import erasures, layout
 from app.lake.identity import trust
 from app.lake.lake import Lake
 from app.lake.storage import Storage
@@ -97,8 +97,8 @@ def entry_of(denial: Denial, who: Who, at: datetime) -> Event:
 
 
 def clearance(lake: Lake, person: str) -> Clearance:
-    """What the person sees of the lake."""
-    seen = Clearance(grants(lake.storage).seen_by(person), lake.key)
+    """What the person sees of the lake: as the roles allow, and nothing of people whose data is restricted."""
+    seen = Clearance(grants(lake.storage).seen_by(person), lake.key, erasures.restricted(lake.storage))
     if lake.subjects is None or not seen.is_clear(Classification.PERSONAL):
         return seen
     return replace(seen, register=lake.subjects.register)

@@ -15,6 +15,8 @@ IDENTITIES = f"{OWN}/identities"
 LINEAGE = f"{OWN}/openlineage"
 AUDIT_HEADS = f"{OWN}/audit_heads"
 HOLDS = f"{OWN}/legal_holds"
+ERASURES = f"{OWN}/erasures"
+RESTRICTIONS = f"{OWN}/restrictions"
 RELATIONSHIPS = f"{OWN}/reference/relationships"
 RETENTION_RULES = f"{OWN}/reference/retention_rules"
 KEPT_FILES = "bronze/files"
@@ -85,6 +87,16 @@ def audit_head(sequence: int) -> str:
 def legal_hold(number: int) -> str:
     """A decision on a legal hold."""
     return f"{HOLDS}/{number:08d}.json"
+
+
+def erasure(number: int) -> str:
+    """A decision about a person who asked for erasure."""
+    return f"{ERASURES}/{number:08d}.json"
+
+
+def restriction(token: str) -> str:
+    """That a party's data is kept and not used; gone when that ends."""
+    return f"{RESTRICTIONS}/{token}.json"
 
 
 def relationships(in_force_from: str, sha256: str) -> str:

@@ -93,6 +93,10 @@ class Subjects:
         """The GB IBANs of the register that are this account's."""
         return subjects.embedding(identifier, self.register.identifiers) if "-" in identifier else []
 
+    def destroy(self, identifiers: Sequence[str]) -> None:
+        """Destroy these subjects for good, in the store as it is now; call it only while holding the lake's lock."""
+        destroyed(opened(self.storage.root, dict(self.storage.options), self.store_id), identifiers)
+
     def pseudonym(self, text: str) -> str:
         """A keyed hash of an identifier, for records of what was done about it."""
         return hmac.digest(self.key, b"leofric pseudonym " + text.encode(), hashlib.sha256).hex()[:32]

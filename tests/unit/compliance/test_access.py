@@ -46,6 +46,7 @@ propose          -        -       yes      -        -       -
 approve          -        -       -        yes      -       -
 reject           -        -       yes      yes      -       -
 replay           yes      -       -        -        -       yes
+subject          -        -       -        yes      -       -
 erase            -        -       -        yes      -       -
 retention        -        -       -        yes      -       yes
 restore          yes      -       -        -        -       -
