@@ -15,6 +15,7 @@ from pipelines.cli_common import (
     JsonOption,
     LakeOption,
     StorageOption,
+    clearance_of,
     console_for_results,
     errors,
     needs,
@@ -233,6 +234,8 @@ def add_hold(
     storage_option: StorageOption = None,
 ) -> None:
     """Put a hold on an account, a run or a period: nothing of it is deleted until the hold is released."""
+    from dataclasses import replace
+
     from app.compliance.audit import Action
     from app.compliance.legal_holds import Kind, checked
     from app.lake import legal_holds, runs
@@ -247,10 +250,12 @@ def add_hold(
     checked(kind, about)
     if kind is Kind.RUN:
         report.find(runs.runs(opened), about)
-    with _changing(opened, "hold", Action.HOLD, f"{kind.value} {about}", why) as act:
-        made = legal_holds.add(opened.storage, kind, about, why, now().isoformat(timespec="seconds"), operator())
+    by_name = kind is not Kind.ACCOUNT or opened.sealed is None  # else nothing may say whose account it is
+    with _changing(opened, "hold", Action.HOLD, f"{kind.value} {about}" if by_name else kind.value, why) as act:
+        on = opened.written([about])[about] if kind is Kind.ACCOUNT else about
+        made = legal_holds.add(opened.storage, kind, on, why, now().isoformat(timespec="seconds"), operator())
         act.object_version, act.details = str(made.number), {"act": made.act, "hold": made.hold}
-    _say_hold(made, as_json)
+    _say_hold(replace(made, about=about), as_json)
 
 
 @hold.command("release")
@@ -291,9 +296,10 @@ def list_holds(
     from app.lake import legal_holds
     from pipelines import report
 
-    decisions = legal_holds.decisions(lake_at(lake, storage_option).storage)
+    opened = lake_at(lake, storage_option)
+    decisions, clearance = legal_holds.decisions(opened.storage), clearance_of(opened)
     stand = {one.number for one in standing(decisions)}
-    found = [asdict(one) for one in decisions if every or (one.number in stand)]
+    found = [asdict(one) | {"about": clearance.opened(one.about)} for one in decisions if every or (one.number in stand)]
     if as_json:
         print_json(found)
     else:
@@ -325,13 +331,15 @@ def load_relationships(
     from pipelines.audit import now
 
     opened, data = lake_at(lake, storage_option), _text(file)
-    count = len(tables.parse(data, str(file)))
+    known = tables.parse(data, str(file))
     with _changing(opened, "relationships", Action.REFERENCE_LOAD, "relationships", why) as act:
+        if opened.sealed is not None:
+            data = tables.renamed(known, opened.written(list(known)))
         sha256 = tables.keep(opened.storage, data, _on(in_force_from), now())
-        act.details |= {"new": sha256 is not None, "sha256": sha256, "accounts": count, "from": str(_on(in_force_from))}
+        act.details |= {"new": sha256 is not None, "sha256": sha256, "accounts": len(known), "from": str(_on(in_force_from))}
     if sha256 is None:
         raise UsageError(f"{file}: the lake has this very table from that date already; nothing was done")
-    typer.echo(f"{count:,} accounts, in force from {_on(in_force_from)}")
+    typer.echo(f"{len(known):,} accounts, in force from {_on(in_force_from)}")
 
 
 def _say_plan(found: dict[str, Any]) -> None:

@@ -11,9 +11,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from app.contracts.lake import TOKEN
 from app.errors import UsageError
 
-_ACCOUNT: Final = re.compile(r"[0-9]{6}-[0-9]{8}|[A-Z]{2}[0-9]{2}[0-9A-Z]{11,30}")
+_ACCOUNT: Final = re.compile(rf"[0-9]{{6}}-(?:[0-9]{{8}}|{TOKEN})|[A-Z]{{2}}[0-9]{{2}}[0-9A-Z]{{11,30}}|{TOKEN}")
 
 
 class Act(StrEnum):

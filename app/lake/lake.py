@@ -1,6 +1,7 @@
 """A lake: its storage, its identity, its tables."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,20 @@ class Lake:
         from app.unsealing import unsealed
 
         return unsealed(table, self.subjects.register)
+
+    def written(self, identifiers: Sequence[str]) -> dict[str, str]:
+        """How the tables write each of these parties; in a sealed lake by its token, which is made if it has none.
+
+        Call it only while holding the lake's lock.
+        """
+        if self.subjects is None:
+            return dict(zip(identifiers, identifiers, strict=True))
+        from app.lake import subjects as key_store
+
+        store = key_store.known(self.subjects, identifiers)
+        self.now_with(store)
+        places = store.register.find(pa.array(identifiers, pa.string()))
+        return dict(zip(identifiers, store.register.parties.take(pa.array(places)).to_pylist(), strict=True))
 
     def now_with(self, subjects: "Subjects") -> None:
         """From now on the lake has this state of its key store."""

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
+from app.contracts.lake import TOKEN
 from app.errors import UsageError
 from app.lake import layout
 from app.lake.storage import Storage
 
 COLUMNS: Final = ("account", "kind", "ended_on")
 CUSTOMER, OCCASIONAL = "customer", "occasional"
-_ACCOUNT: Final = re.compile(r"[0-9]{6}-[0-9]{8}")
+_ACCOUNT: Final = re.compile(rf"[0-9]{{6}}-(?:[0-9]{{8}}|{TOKEN})")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,12 @@ def _relationship(row: Mapping[str, str], where: str) -> Relationship:
     except ValueError:
         raise UsageError(f"{where}: ended_on: {row['ended_on']} is not a day, such as 2020-03-31") from None
     return Relationship(row["kind"] == OCCASIONAL, ended)
+
+
+def renamed(found: Mapping[str, Relationship], names: Mapping[str, str]) -> bytes:
+    """A file that says the same of accounts by other names."""
+    rows = [f"{names[account]},{OCCASIONAL if one.occasional else CUSTOMER},{one.ended or ''}" for account, one in found.items()]
+    return "\n".join([",".join(COLUMNS), *rows, ""]).encode()
 
 
 def keep(storage: Storage, data: bytes, in_force_from: date, now: datetime) -> str | None:

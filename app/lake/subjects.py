@@ -289,6 +289,11 @@ def added(store: Subjects, register: Register) -> Subjects:
     return Subjects(store.storage, store.store_id, store.backup_days, store.key, (whole,))
 
 
+def known(store: Subjects, identifiers: Sequence[str]) -> Subjects:
+    """The store with these subjects, new ones where it has none; call it only while holding the lake's lock."""
+    return added(store, subjects.minted(pa.array(sorted(set(identifiers)), pa.string()), store.key, secrets.token_bytes(KEY_BYTES)))
+
+
 def destroyed(store: Subjects, identifiers: Sequence[str]) -> Subjects:
     """The store without these subjects, for good: whatever is sealed by their secrets is noise from now on.
 

@@ -15,7 +15,6 @@ from app.lake.lake import Lake
 from app.review import quarantine
 
 _ACCOUNT: Final = re.compile(r"[0-9]{6}-[0-9]{8}")
-_SECRET_BYTES: Final = 32
 
 
 def sealed(lake: Lake, made: Sequence[Decision]) -> Sequence[Decision]:
@@ -25,12 +24,11 @@ def sealed(lake: Lake, made: Sequence[Decision]) -> Sequence[Decision]:
         return made
     from app.lake import subjects as key_store
     from app.sealing import NONCE_PREFIX, seal
-    from app.subjects import minted
 
     texts = _texts(lake, proposed)
     pairs = [_parties(one, texts[one.item]) for one in proposed]
     wanted = sorted({identifier for pair in pairs for identifier in pair if identifier is not None})
-    store = key_store.added(lake.subjects, minted(pa.array(wanted, pa.string()), lake.subjects.key, secrets.token_bytes(_SECRET_BYTES)))
+    store = key_store.known(lake.subjects, wanted)
     lake.now_with(store)
     own, other = (store.register.find(pa.array([pair[side] for pair in pairs], pa.string())) for side in (0, 1))
     other = np.where([pair[1] is None for pair in pairs], -1, other)

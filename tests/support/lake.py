@@ -78,7 +78,8 @@ def content_of(storage: Storage, without: Collection[str] = ()) -> dict[str, lis
     result = {}
     for contract in TABLES:
         if contract not in (RUNS, AUDIT):
-            table: pa.Table = open_lake(storage).table(contract).to_pyarrow_table()
+            lake = open_lake(storage)
+            table: pa.Table = lake.opened(lake.table(contract).to_pyarrow_table())
             kept = [name for name in table.schema.names if name not in OF_RUNS and name not in without]
             # How timely records are depends on when the run began.
             held = [row for row in table.select(kept).to_pylist() if row.get("dimension") != "timeliness"]
