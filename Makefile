@@ -40,7 +40,7 @@ demo: $(READY)  ## Make a sample bank's week, run it, train, score; show certifi
 	$(BIN)/leofric alerts compare --lake demo/lake --labels demo/landing/ground_truth/labels.csv
 
 test: $(READY)  ## Run every test, two files at a time: those that start Ray wait more than they work
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-unit: $(READY)  ## Run the tests that take seconds
 	$(BIN)/python -m pytest tests/unit

@@ -99,7 +99,7 @@ def _opened(values: pa.Array, register: Register) -> pa.Array:
     gone = (own == -1) | (other == -1)
     words = nonces.view("<u4")
     chacha20.xor(cells, texts, ends, register.secrets, np.where(gone, -1, own), other, words)
-    plain = _sliced(cells, texts, ends, values.type)
+    plain = _sliced(cells, texts, np.where(gone, texts, ends), values.type)
     erased = pa.scalar(ERASED if pa.types.is_string(values.type) else ERASED.encode(), values.type)
     return pc.if_else(pa.array(gone), erased, plain)
 

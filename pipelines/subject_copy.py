@@ -21,6 +21,7 @@ Row = dict[str, Any]
 
 _PAIRS: Final = (("sort_code", "account_number"), ("counterparty_sort_code", "counterparty_account"))
 _NUMBER: Final = re.compile(r"[0-9]{6}-?[0-9]{8}|[0-9]{8,}|[A-Z]{2}[0-9]{2}[0-9A-Z]{11,30}|~[a-z2-7]{16}")
+_DIGITS: Final = 8
 _OF_ROWS: Final = {contract.path: contract for contract in TABLES}
 
 
@@ -56,7 +57,8 @@ def _records(asked: Asked) -> Row:
     officers: Row = {}
     for path, rows in asked.found.rows.items():
         if rows.num_rows:
-            shown = [_own(row, path, asked) for row in rows.to_pylist()]
+            opened = asked.lake.opened(rows).to_pylist()
+            shown = [_own(row, one, path, asked) for row, one in zip(rows.to_pylist(), opened, strict=True)]
             (officers if path in OFFICERS else copy)[path] = shown
     for name, kept in ((PAYMENTS, copy), (ANSWERS, officers)):
         lines = asked.found.lines.get(name, [])
@@ -65,9 +67,9 @@ def _records(asked: Asked) -> Row:
     return {"records": copy, "officers_only": officers}
 
 
-def _own(row: Mapping[str, Any], path: str, asked: Asked) -> Row:
-    """A row without others' numbers; in texts every number that is not the person's is stars."""
-    shown = without_others(row, asked.person)
+def _own(row: Mapping[str, Any], opened: Mapping[str, Any], path: str, asked: Asked) -> Row:
+    """A row, opened, without others' numbers; in texts every number that is not the person's is stars."""
+    shown = without_others(row, asked.person, opened)
     contract = _OF_ROWS[path]
     for column in contract.columns:
         value = shown.get(column.name)
@@ -79,9 +81,12 @@ def _own(row: Mapping[str, Any], path: str, asked: Asked) -> Row:
 _NAMES: Final = frozenset({number for _, number in _PAIRS} | {"payer", "payee", "account", "counterparty_iban"})
 
 
-def without_others(row: Mapping[str, Any], person: Person) -> Row:
-    """A row whose numbers of accounts are the person's, or stars; which bank the other side has stays."""
-    shown, accounts = dict(row), set(person.accounts)
+def without_others(row: Mapping[str, Any], person: Person, opened: Mapping[str, Any] | None = None) -> Row:
+    """A row whose numbers of accounts are the person's, or stars; which bank the other side has stays.
+
+    ``opened`` has the values to show, where those of ``row`` are sealed.
+    """
+    shown, accounts = dict(opened or row), set(person.accounts)
     for code, number in _PAIRS:
         if shown.get(number) is not None and (re.sub("[ -]", "", str(row.get(code))), row[number]) not in accounts:
             shown[number] = STARS
@@ -115,6 +120,9 @@ def masked(text: str, person: Person) -> str:
 def _is_own(text: str, person: Person) -> bool:
     """Whether a number in a text is one of the person's."""
     plain = re.sub("[ -]", "", text)
+    typed = (one.replace("-", "") for one in person.identifiers)  # tables of a sealed lake have tokens
+    if any(plain in (one, one[-_DIGITS:]) for one in typed):
+        return True
     return (
         any(plain in (code + number, number) or plain.endswith(code + number) for code, number in person.accounts) or plain in person.ibans
     )

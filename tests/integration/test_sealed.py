@@ -1,4 +1,4 @@
-"""A sealed lake: opened it says what a plain one says, to the bit; on the disk it names nobody; and who is erased is gone from all of it."""
+"""A sealed lake: opened it says what a plain one says, to the bit; on the disk it names nobody; who is erased is gone from all of it."""
 
 import json
 import re
@@ -53,9 +53,9 @@ def leofric(*words: str) -> Any:
 def differences(plain: dict[str, list[str]], other: dict[str, list[str]]) -> dict[str, tuple[list[str], list[str]]]:
     """By table, up to three rows of each that the other has not."""
     found = {}
-    for path in plain:
-        if plain[path] != other[path]:
-            found[path] = (sorted(set(plain[path]) - set(other[path]))[:3], sorted(set(other[path]) - set(plain[path]))[:3])
+    for path, held in plain.items():
+        if held != other[path]:
+            found[path] = (sorted(set(held) - set(other[path]))[:3], sorted(set(other[path]) - set(held))[:3])
     return found
 
 
@@ -158,7 +158,7 @@ def old(tmp_path: Path) -> Path:
 def test_an_erased_person_is_gone_from_every_table_and_version_and_totals_still_hold(old: Path) -> None:
     before = {contract.path: len(rows(old / "lake", contract)) for contract in (BRONZE, SILVER, QUARANTINE, ALERTS)}
     shown = json.loads(leofric("subject", "show", "990001-11111111", "--lake", str(old / "lake"), "--json").stdout)
-    assert shown["decision"]["outcome"] == "erase", shown
+    assert shown["if_erased"]["outcome"] == "erase", shown
     backup = old / "backup"
     shutil.copytree(old / "lake", backup)
     leofric("subject", "erase", "990001-11111111", "--lake", str(old / "lake"), "--why", "the customer asked", "--yes")
@@ -175,6 +175,14 @@ def test_an_erased_person_is_gone_from_every_table_and_version_and_totals_still_
     assert found_in(old / "lake", {"11111111", "for Ms Old"}) == {}
     assert faults(old / "lake") == []
     assert leofric("audit", "verify", "--lake", str(old / "lake")).exit_code == 0
+
+
+def test_the_copy_of_what_is_held_is_opened_and_names_no_other(old: Path) -> None:
+    said = leofric("subject", "show", "990001-11111111", "--lake", str(old / "lake"), "--json", "--records").stdout
+    silver = json.loads(said)["records"]["silver/transactions"]
+    assert {row["description"] for row in silver} == {f"for Ms Old {n}" for n in range(1, 8)}
+    assert {(row["account_number"], row["counterparty_account"]) for row in silver} == {("11111111", "****")}
+    assert "22222222" not in said
 
 
 def test_who_comes_again_after_an_erasure_is_somebody_new(old: Path) -> None:
@@ -199,12 +207,12 @@ def test_a_legal_hold_keeps_a_key_from_being_destroyed(old: Path) -> None:
 
 
 def test_relationships_count_in_a_sealed_lake_and_name_nobody_there(old: Path) -> None:
-    (old / "who.csv").write_text("account,kind,ended_on\n990001-22222222,customer,2026-03-04\n")
+    (old / "who.csv").write_text("account,kind,ended_on\n990001-22222222,customer,2026-03-20\n")
     leofric("retention", "relationships", "load", str(old / "who.csv"), "--lake", str(old / "lake"), "--in-force-from", "2014-01-01")
     assert found_in(old / "lake", {"22222222"}) == {}
     shown = json.loads(leofric("subject", "show", "990001-22222222", "--lake", str(old / "lake"), "--json").stdout)
-    assert shown["decision"]["outcome"] == "restrict"
-    assert shown["decision"]["until"] == "2031-03-04"
+    assert shown["if_erased"]["outcome"] == "restrict"
+    assert shown["if_erased"]["until"] == "2031-03-20"
 
 
 def test_a_query_is_answered_as_on_a_plain_lake_also_where_a_filter_is_on_what_is_sealed(both: Path) -> None:
