@@ -48,11 +48,21 @@ class Attempt:
         totals = certificates.totals_document([], {})
         return self.document(kind, "succeeded") | {"files": [], "totals": totals, "quality": {}, "keys": publish.last_keys(self.history)}
 
-    def publication(self, changes: dict[str, Change], document: dict[str, Any], retired: Sequence[str] = ()) -> Publication:
-        """What is to be published: changes of tables, by path, the certificate, and objects that nobody needs afterwards."""
+    def publication(
+        self, changes: dict[str, Change], document: dict[str, Any], retired: Sequence[str] = (), retired_keys: Sequence[str] = ()
+    ) -> Publication:
+        """What is to be published: changes of tables, by path, the certificate, and objects and keys that nobody needs afterwards."""
         previous = self.history[-1]["hash"] if self.history else certificates.GENESIS
         return Publication(
-            self.run.run_id, self.run.sequence, self.run.started_at, changes, document, previous, tuple(retired), audit.said_by()
+            self.run.run_id,
+            self.run.sequence,
+            self.run.started_at,
+            changes,
+            document,
+            previous,
+            tuple(retired),
+            audit.said_by(),
+            tuple(retired_keys),
         )
 
 

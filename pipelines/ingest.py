@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 
 from app.compliance.control_totals import Totals
-from app.errors import FileRejected
+from app.errors import FileRejected, KeyStoreError
 from app.lake import layout
 from app.readers import archive, csv, formats, ndjson, parquet
 from app.readers.formats import Compression, Format
@@ -50,7 +50,7 @@ def _accept(run: Run, file: SourceFile, sha256: str) -> Ingested:
     else:
         _write(run, kept, _same_bytes(file, sha256), None)
         content_path = f"{layout.staging(run.run_id)}/content-{file.number}"
-        parts = _write(run, content_path, _decompressed(run, kept, compression), splitter)
+        parts = _write(run, content_path, _unpacked(run, file, kept, compression), splitter)
     names = splitter.names if isinstance(splitter, csv.Splitter) else ()
     if form is Format.PARQUET:
         with run.lake.storage.arrow_file(content_path) as content:
@@ -94,6 +94,19 @@ def _same_bytes(file: SourceFile, sha256: str) -> Iterator[memoryview]:
     if digest.hexdigest() != sha256:
         message = f"{file.uri} changed while it was read; deliver it whole, and under its name only when it is complete"
         raise FileRejected("changed_while_read", message)
+
+
+def _unpacked(run: Run, file: SourceFile, kept: str, compression: Compression) -> Iterator[bytes]:
+    if compression is not Compression.SEALED:
+        yield from _decompressed(run, kept, compression)
+        return
+    if file.segment is None:
+        message = f"{file.uri} is a sealed segment of a service's journal, and its key is not in this lake's key store; only the lake whose"
+        raise FileRejected("segment_sealed", message + " service sealed it can load it, and only once")
+    try:
+        yield from file.segment.opened(run.lake.storage.stream(kept), file.uri)
+    except KeyStoreError as error:
+        raise FileRejected("segment_sealed", str(error)) from None
 
 
 def _decompressed(run: Run, kept: str, compression: Compression) -> Iterator[bytes]:

@@ -38,6 +38,7 @@ class Publication:
     previous_hash: str  # of the certificate before
     retired: tuple[str, ...]  # objects that nobody needs once this run is published
     by: Mapping[str, str]  # who publishes it, when and from where, for the audit trail
+    retired_keys: tuple[str, ...] = ()  # of segments of a journal that are loaded, in a sealed lake's key store
 
     def note(self) -> bytes:
         document = asdict(self) | {"phase": _PUBLISHING, "started_at": self.started_at.isoformat()}
@@ -57,6 +58,7 @@ def _from_note(document: Mapping[str, Any]) -> Publication:
         document["previous_hash"],
         tuple(document["retired"]),
         document.get("by") or audit.said_by(),  # a note of a version before has nobody
+        tuple(document.get("retired_keys", ())),
     )
 
 
@@ -86,6 +88,10 @@ def _carry_out(lake: Lake, publication: Publication) -> dict[str, Any]:
         tables[contract.path] = {"version": table.version(), "rows": delta.rows_and_bytes(table)[0]}
     stored = _store(lake, publication, tables, _audit(lake, publication, tables))
     lake.storage.delete(list(publication.retired))
+    if publication.retired_keys and lake.subjects is not None:
+        from app.lake import segments  # numba, which no command needs on a lake that is not sealed
+
+        segments.destroy(lake.subjects, publication.retired_keys)  # last: who finds a segment finds its key
     end(lake, publication.run_id)
     return stored
 

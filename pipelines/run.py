@@ -25,7 +25,7 @@ from app.lake.keys import Segment
 from app.lake.storage import Storage
 from app.review import corrections
 from app.settings import Settings
-from pipelines import bronze, duplicates, gold, ingest, plan, publish, quarantined, reconcile, silver
+from pipelines import bronze, duplicates, gold, ingest, plan, publish, quarantined, reconcile, segments, silver
 from pipelines.attempt import Attempt, attempt
 from pipelines.executor import Executor
 from pipelines.progress import Observer, Stages
@@ -47,6 +47,7 @@ class Day:
     losers: dict[int, silver.Losers] = field(default_factory=dict)
     segments: tuple[Segment, ...] = ()  # the index of transaction ids as it will be
     retired: list[str] = field(default_factory=list)  # objects to remove once this run is published
+    retired_keys: list[str] = field(default_factory=list)  # the same in the key store
     staged: dict[str, list[StagedFile]] = field(default_factory=dict)
     removed: dict[str, list[str]] = field(default_factory=dict)
 
@@ -95,11 +96,12 @@ def _prepare(day: Day, sources: Sequence[SourceFile]) -> Publication:
     if day.staged.get(BRONZE.path) or day.staged.get(QUARANTINE.path):
         _stage_quality(day, document)
         stage_quarantine_daily(day, corrections.decisions(day.run.lake))
-    return day.attempt.publication(changes(day.staged, day.removed), document, day.retired)
+    return day.attempt.publication(changes(day.staged, day.removed), document, day.retired, day.retired_keys)
 
 
 def _ingest(day: Day, sources: Sequence[SourceFile]) -> None:
     known = runs.loaded_files(runs.standing(day.history))
+    sources = segments.prepared(day.run.lake, sources)
     with day.stages.stage("ingest", len(sources)) as watch:
         files = list(watch(day.executor.map(partial(ingest.ingest, day.run, known=known), sources)))
     seen: set[str | None] = set()
@@ -281,8 +283,11 @@ def _certificate(day: Day, outcomes: Sequence[FileOutcome]) -> dict[str, Any]:
         reasons[silver.CONFLICT_REASON] += conflicts
     totals = certificates.totals_document(outcomes, reasons)
     rejected = [file for file in day.files if file.rejection is not None and file.sha256 is not None]
-    kept = {file.sha256 for file in _loading(day.files)} | runs.loaded_files(day.history)
+    kept = {str(file.sha256) for file in _loading(day.files)} | runs.loaded_files(day.history)
     day.retired += [layout.kept_file(str(file.sha256)) for file in rejected if file.sha256 not in kept]
+    standing = {str(file.sha256) for file in _loading(day.files)} | runs.loaded_files(runs.standing(day.history))
+    paths, day.retired_keys = segments.retired(day.run.lake, day.files, standing)
+    day.retired += paths
     return _document(day, "succeeded", [outcome.document() for outcome in outcomes], totals) | {
         "quality": _quality(day, totals, conflicts),
         "keys": [asdict(segment) for segment in day.segments],

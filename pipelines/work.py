@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from app.compliance.control_totals import Totals
 from app.contracts.amount_form import AmountForm
@@ -14,6 +15,9 @@ from app.readers.formats import Format
 from app.readers.parquet import RowGroups
 from app.readers.parsed import Span
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.lake.segments import SegmentKey  # numba, which no command needs on a lake that is not sealed
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class SourceFile:
     amounts: AmountForm | None  # declared where they are not written as the contract has it
     control_path: str | None  # the file beside it that declares its totals
     known_as: str | None = None  # its URI, where that is not where it is read from now
+    segment: "SegmentKey | None" = None  # of a sealed segment of the service's journal: what opens it
 
     @property
     def uri(self) -> str:

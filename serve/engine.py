@@ -1,8 +1,8 @@
 """What the service says of records: the batch's functions over a few rows. Knows no HTTP, no Ray, no clock."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final, Protocol
 
@@ -26,6 +26,7 @@ from app.validation import modulus
 from app.validation.transaction import Validated, validate
 from models.champions import Champions
 from models.verdicts import Detectors, Known, Reason, Verdicts, band_names
+from serve.sides import hidden, is_hidden, shown
 from serve.store import Answers, Store
 
 MOST_ANSWERS: Final = 200_000
@@ -33,6 +34,9 @@ MOST_ANSWERS: Final = 200_000
 
 _BY_CODE: Final = {reason.code: reason for reason in REASONS}
 _CONFLICT: Final = "transaction_id_conflict"
+_NO_ID: Final = "transaction_id_format"
+"""A text that can be no id may be anything, a name too."""
+_SCORED: Final = b'"decision":"scored"'
 _DEGRADED: Final = "the histories that replicas share are away: payments that others took since are not looked at"
 Answer = dict[str, Any]
 
@@ -81,6 +85,8 @@ class Decided:
     json: bytes
     answer: Answer | None
     recorded: bool
+    kept: bytes | None = None
+    """What the journal has of it, where that must name nobody."""
 
 
 def _decided(answer: Answer, *, recorded: bool) -> Decided:
@@ -103,6 +109,8 @@ class Engine:
         """When what is known begins, if the lake has payments before."""
         self._answers = answers
         self._given: OrderedDict[str, bytes] = OrderedDict()
+        self.names_nobody = False
+        """Whether the journal's answers must not: of a sealed lake."""
         self.earlier: Mapping[str, int] = {}
         """When accounts that may have been dormant since last paid or were paid before what is known begins (µs since 1970)."""
         self.sides_asked = self.sides_known = 0
@@ -146,11 +154,17 @@ class Engine:
         taken = self.histories.take(arrivals)
         decided: list[Decided | None] = [None] * records.num_rows
         for row in np.flatnonzero(validated.rejected).tolist():
-            decided[row] = _decided(_refused(records["transaction_id"][row].as_py(), reasons.of(row)), recorded=True)
+            decided[row] = self._refusal(records["transaction_id"][row].as_py(), reasons.of(row))
         scored = self._score(reasons, accepted, typed, taken, recorded[accepted].tolist())
         for row, answer in zip(accepted.tolist(), scored, strict=True):
             decided[row] = answer
         return [one for one in decided if one is not None]
+
+    def _refusal(self, name: str | None, reasons: list[Answer]) -> Decided:
+        answer = _refused(name, reasons)
+        if not self.names_nobody or all(reason["code"] != _NO_ID for reason in reasons):
+            return _decided(answer, recorded=True)
+        return Decided(None, orjson.dumps(answer), answer, recorded=True, kept=orjson.dumps(answer | {"transaction_id": None}))
 
     def load(self, records: pa.Table) -> int:
         """Take in records that were answered before; gives how many of them the histories did not have."""
@@ -164,6 +178,20 @@ class Engine:
         self._given[transaction_id] = answer
         if len(self._given) > MOST_ANSWERS:
             self._given.popitem(last=False)
+
+    def recall(self, answers: Sequence[Answer]) -> None:
+        """Keep scored answers as the journal has them, the oldest first. One that names nobody gets its names from its payment, if that is
+        known still; else it is not kept: who asks again brings a payment that is new to the service.
+        """
+        nameless = [answer for answer in answers if is_hidden(answer)]
+        words = fingerprints.wide(pa.array([answer["transaction_id"] for answer in nameless], pa.string()), self._key)
+        sides = dict(zip((answer["transaction_id"] for answer in nameless), self.histories.names(*words), strict=True))
+        for answer in answers:
+            name = answer["transaction_id"]
+            if name not in sides:
+                self.remember(name, orjson.dumps(answer))
+            elif (names := sides[name]) is not None:
+                self.remember(name, shown(answer, *names))
 
     def catch_up(self) -> None:
         """Tell and hear what other replicas do; answers before their payments: who knows a payment then knows what was said of it."""
@@ -209,7 +237,15 @@ class Engine:
                 # Though the payment may be known: the replica that took it may have died before it put down what it had said.
                 decided.append(Decided(name, standing[name], None if again else answers[name], recorded=True))
                 given[name] = standing[name]  # whoever has it twice in one request gets the same answer twice
-        return decided
+        return self._for_journal(decided, typed) if self.names_nobody else decided
+
+    def _for_journal(self, decided: list[Decided], typed: pa.Table) -> list[Decided]:
+        """The same with what the journal may have."""
+        sides = zip(typed["payer"].to_pylist(), typed["payee"].to_pylist(), strict=True)
+        return [
+            replace(one, kept=hidden(one.json, *names)) if one.recorded and _SCORED in one.json else one
+            for one, names in zip(decided, sides, strict=True)
+        ]
 
     def _answered(self, reasons: "_Reasons", accepted: Int64s, typed: pa.Table, taken: Taken, wanted: Int64s) -> list[Answer]:
         if self.in_use is None or not len(wanted):

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import orjson
+import pyarrow as pa
 from deltalake.exceptions import DeltaError
 from obstore.exceptions import BaseError
 
@@ -101,7 +102,7 @@ class Reviews:
     """Answers reviewers. The lake is read and written in a thread of its own, one request after the other: payments go on meanwhile."""
 
     def __init__(self, lake: Lake, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._lake = Lake(lake.storage, lake.key)  # an open table is one thread's
+        self._lake = Lake(lake.storage, lake.key, lake.sealed)  # an open table is one thread's
         self._clock = clock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="review")
 
@@ -115,12 +116,17 @@ class Reviews:
         reason, source, state, currency, least = map(words.get, ("reason", "source", "state", "currency", "least_amount"))
         offset, limit = int(words.get("offset", 0)), int(words.get("limit", 50))
         wanted = filter_of(reason, source, state, currency, least, older, younger)
-        return orjson.dumps(await self._do(lambda: desk.listing(self._lake, wanted, self._clock(), offset, limit)))
+
+        def work() -> dict[str, Any]:
+            found = desk.listing(self._lake, wanted, self._clock(), offset, limit)
+            return found | {"items": self._named(found["items"])}
+
+        return orjson.dumps(await self._do(work))
 
     async def shown(self, item: str) -> bytes:
         """All that is known of one record."""
         _check(ITEM_PARAMETER["schema"], item, "item")
-        return orjson.dumps(await self._do(lambda: desk.shown(self._lake, item, self._clock())))
+        return orjson.dumps(await self._do(lambda: self._named([desk.shown(self._lake, item, self._clock())])[0]))
 
     async def propose(self, body: bytes, client: Client) -> bytes:
         """Propose a correction, or what a rule makes of all open records that fit."""
@@ -159,9 +165,19 @@ class Reviews:
 
         return orjson.dumps(corrections.document(await self._do(written)))
 
+    def follow(self) -> None:
+        """Hear of new people, and forget those who were erased, when the thread has time."""
+        self._thread.submit(self._lake.follow_subjects)
+
     def close(self) -> None:
         """Let the thread go."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _named(self, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same with ids as they came: one that can be no id may name anybody, and a sealed lake has sealed it."""
+        sealed = pa.table({"transaction_id": pa.array([one["transaction_id"] for one in found], pa.string())})
+        names = self._lake.opened(sealed)["transaction_id"].to_pylist()
+        return [one | {"transaction_id": name} for one, name in zip(found, names, strict=True)]
 
     def _decider(self, client: Client, asked: Mapping[str, Any]) -> Decider:
         if client == INSECURE_LOCAL:
@@ -170,8 +186,13 @@ class Reviews:
 
     async def _do(self, work: Callable[[], Result]) -> Result:
         """Do it beside the loop; what Leofric refuses becomes a problem."""
+
+        def up_to_date() -> Result:
+            self._lake.follow_subjects()
+            return work()
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, up_to_date)
         except UnknownRecord as error:
             raise Problem(HTTPStatus.NOT_FOUND, str(error)) from None
         except ReviewRefused as error:

@@ -59,7 +59,8 @@ class Service:
         self._clock = clock
         self.metrics = Metrics()
         self._lake: Lake = warm.open_for(settings)
-        self._journal = Journal(settings.journal_folder, clock(), shared=settings.shared)
+        self._journal = Journal(settings.journal_folder, clock(), shared=settings.shared, subjects=self._lake.subjects)
+        self._journal.prepare()
         self._engine: Engine
         self._engine, self._seen = warm.engine_of(self._lake, settings, self._journal, clock())
         warm.rehearse(self._engine)
@@ -187,7 +188,8 @@ class Service:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._settings.follow_seconds)
-            if self._journal.segment_age(self._clock()) >= self._settings.segment_seconds:
+            await self._attempt(loop.run_in_executor(self._reader, self._journal.prepare))
+            if self._journal.is_ready and self._journal.segment_age(self._clock()) >= self._settings.segment_seconds:
                 self._journal.close_segment(self._clock())
             await self._attempt(loop.run_in_executor(self._reader, self._keys.read))
             if self._tokens is not None:
@@ -217,8 +219,9 @@ class Service:
         self._engine.thresholds_on = self._clock().date()
 
     async def _follow_payments(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take in what other replicas were asked, what runs have loaded, and what analysts have decided."""
+        """Take in what other replicas were asked, what runs have loaded, and what analysts have decided; forget who was erased."""
         self._catch_up()
+        self.reviews.follow()
         for path in await loop.run_in_executor(self._reader, warm.new_files, self._lake, self._seen):
             for part in await loop.run_in_executor(self._reader, warm.read_all, self._lake, [path]):
                 for begin in range(0, part.silver.num_rows, _CHUNK):
@@ -330,7 +333,7 @@ def _decisions(jobs: Sequence[_Job], decided: Sequence[Decided], now: datetime) 
         for one in decided[place : place + len(job.asked.lines)]:
             if one.recorded:
                 head = orjson.dumps({"transaction_id": one.transaction_id} | whom)
-                lines.append(head[:-1] + b',"answer":' + one.json + b"}")
+                lines.append(head[:-1] + b',"answer":' + (one.kept or one.json) + b"}")
         place += len(job.asked.lines)
     return lines
 

@@ -185,6 +185,10 @@ class SharedHistories:
         """As ``Histories.id_of``."""
         return self._own.id_of(row)
 
+    def names(self, id_high: Words, id_low: Words) -> list[tuple[str | None, str | None] | None]:
+        """As ``Histories.names``."""
+        return self._own.names(id_high, id_low)
+
     def booked_at(self) -> Int64s:
         """As ``Histories.booked_at``."""
         return self._own.booked_at()

@@ -1,7 +1,7 @@
 """What the service begins with, and what it hears of later: the lake's payments, decisions, models, keys, and its own journal."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -68,8 +68,10 @@ def storage_of(settings: ServeSettings) -> Storage:
 
 
 def open_for(settings: ServeSettings) -> Lake:
-    """The lake of a service."""
-    return open_lake(storage_of(settings))
+    """The lake of a service; KeyStoreError or UsageError if it is sealed and its key store cannot be opened."""
+    lake = open_lake(storage_of(settings))
+    lake.subjects  # noqa: B018 (it says what is wrong)
+    return lake
 
 
 def models_of(lake: Lake, trusted: Path | None) -> InUse:
@@ -88,6 +90,7 @@ def engine_of(lake: Lake, settings: ServeSettings, journal: Journal, now: dateti
     histories, answers = store_of(lake, settings)
     loaded = runs.loaded_files(runs.standing(runs.runs(lake)))
     files = _files(lake)
+    lake.follow_subjects()  # after the files: their subjects were kept before they were published
     last = max((day for _, day in files), default=now.date())
     first = min((day for _, day in files), default=now.date())
     begins = last - _WINDOW
@@ -96,6 +99,7 @@ def engine_of(lake: Lake, settings: ServeSettings, journal: Journal, now: dateti
     begins_us = None if first >= begins else _instant(begins)
     engine = Engine(histories, answers, lake.key, weights, begins_us, now.date())
     engine.in_use = models_of(lake, settings.trusted_key_file)
+    engine.names_nobody = lake.sealed is not None
     recent = [path for path, day in files if day >= begins]
     parts = read_all(lake, recent)
     if parts:
@@ -105,12 +109,21 @@ def engine_of(lake: Lake, settings: ServeSettings, journal: Journal, now: dateti
     histories.begin()
     for records in replayed(journal, loaded):
         engine.load(records)
+    seen = Seen(frozenset(path for path, _ in files), engine.in_use.champions, feedback_version(lake))
+    seen = replace(seen, files=seen.files.union(load_new(engine, lake, seen)))
     histories.catch_up()
-    for decision in reversed(list(journal.decisions(100_000))):
-        if decision["answer"]["decision"] == "scored":
-            engine.remember(decision["transaction_id"], orjson.dumps(decision["answer"]))
+    said = [decision["answer"] for decision in journal.decisions(100_000)]
+    engine.recall([answer for answer in reversed(said) if answer["decision"] == "scored"])
     engine.judge(*judgements(lake))
-    return engine, Seen(frozenset(path for path, _ in files), engine.in_use.champions, feedback_version(lake))
+    return engine, seen
+
+
+def load_new(engine: Engine, lake: Lake, seen: Seen) -> list[str]:
+    """Take in what a run has published since; what left the journal meanwhile, because a run had loaded it, is there."""
+    paths = new_files(lake, seen)
+    for part in read_all(lake, paths):
+        engine.histories.load_from_lake(part)
+    return paths
 
 
 def rehearse(engine: Engine) -> None:
@@ -184,8 +197,10 @@ def _arrivals(lake: Lake, paths: list[str]) -> Iterator[Arrivals]:
 
 
 def new_files(lake: Lake, seen: Seen) -> list[str]:
-    """The files of silver that the service has not read."""
-    return [path for path, _ in _files(lake) if path not in seen.files]
+    """The files of silver that the service has not read; whom they name is known when this returns."""
+    paths = [path for path, _ in _files(lake) if path not in seen.files]
+    lake.follow_subjects()
+    return paths
 
 
 def judgements(lake: Lake) -> tuple[Words, Words, Labels]:

@@ -187,6 +187,15 @@ class Histories:
         """A payment's transaction_id."""
         return self._ids[self._rows.id_begin[row] : self._rows.id_end[row]].tobytes()
 
+    def names(self, id_high: Words, id_low: Words) -> list[tuple[str | None, str | None] | None]:
+        """Payer and payee, as silver writes parties, of the payments with these ids (their fingerprints); None of one that is not there."""
+        rows = np.empty(len(id_high), dtype=np.int64)
+        by_id.find_all(id_high, id_low, self._rows, self._slots, rows)
+        there = rows != NOBODY
+        silver = self._silver(rows[there])
+        found = iter(zip(silver["payer"].to_pylist(), silver["payee"].to_pylist(), strict=True))
+        return [next(found) if known else None for known in there.tolist()]
+
     def booked_at(self) -> Int64s:
         """When each payment that is there was booked, in no order."""
         count = self.count

@@ -71,6 +71,13 @@ class Lake:
         places = store.register.find(pa.array(identifiers, pa.string()))
         return dict(zip(identifiers, store.register.parties.take(pa.array(places)).to_pylist(), strict=True))
 
+    def follow_subjects(self) -> None:
+        """Hear of what runs and erasures have done to the key store since it was opened."""
+        if self.subjects is not None:
+            from app.lake import subjects as key_store
+
+            self.now_with(key_store.newest(self.subjects))
+
     def now_with(self, subjects: "Subjects") -> None:
         """From now on the lake has this state of its key store."""
         self._subjects[:] = [subjects]

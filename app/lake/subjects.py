@@ -34,6 +34,7 @@ FORMAT: Final = 1
 _STORE: Final = "store.json"
 _PARTS: Final = "parts"
 _MOST_PARTS: Final = 8
+_ATTEMPTS: Final = 3
 _SCHEMA: Final = pa.schema(
     [
         pa.field("high", pa.uint64()),
@@ -157,6 +158,28 @@ def opened(location: str, options: dict[str, str], store_id: str) -> Subjects:
         raise KeyStoreError(f"the key store at {storage.root} was wrapped by {said.wrapped_by}, and the settings name {wrap.name}")
     key = wrap.unwrapped(wrapped, _about(store_id, _STORE, said.backup_days))
     return Subjects(storage, store_id, said.backup_days, key, _parts(storage, store_id, wrap))
+
+
+def newest(store: Subjects) -> Subjects:
+    """The store as it is now, its register read; the same one if no part came or went.
+
+    Once the caller lets go of ``store``, whoever was destroyed since is in no memory of this process.
+    """
+    if {entry.path for entry in store.storage.entries(_PARTS)} == {part.name for part in store.parts}:
+        return store
+    for attempt in reversed(range(_ATTEMPTS)):
+        try:
+            found = opened(store.storage.root, dict(store.storage.options), store.store_id)
+            if found.parts == store.parts:
+                return store
+            register_of.cache_clear()
+            found.register  # noqa: B018 (parts may be replaced at any time: they are read while they are there)
+        except FileNotFoundError:  # one was replaced after it was listed
+            if not attempt:
+                raise
+        else:
+            return found
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _wrap() -> Wrap:

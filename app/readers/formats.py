@@ -19,10 +19,11 @@ class Compression(StrEnum):
     NONE = "none"
     GZIP = "gz"
     ZSTD = "zst"
+    SEALED = "sealed"  # by the service on a sealed lake, for its journal
 
 
 _FORMATS = {".csv": Format.CSV, ".ndjson": Format.NDJSON, ".jsonl": Format.NDJSON, ".parquet": Format.PARQUET}
-_COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTD}
+_COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTD, ".sealed": Compression.SEALED}
 _MAGIC = (
     (b"\x1f\x8b", "gzip"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
@@ -55,7 +56,8 @@ def check_magic(head: bytes, form: Format, compression: Compression) -> None:
     if not head:
         raise FileRejected("file_empty", "the file has no bytes; a CSV file without records has at least its header")
     seen = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
-    due = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}.get(compression, "Parquet" if form is Format.PARQUET else None)
+    packed = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd", Compression.SEALED: None}
+    due = packed.get(compression, "Parquet" if form is Format.PARQUET else None)
     if seen != due:
         what = f"is {seen}" if seen else f"is not {due}"
         raise FileRejected(

@@ -164,6 +164,7 @@ def _decide(lake: Lake, by: Decider, make: Callable[[Sequence[Decision]], list[D
     with lock.hold(lake.storage, f"review by {by.who}") as held:
         _check_that_no_run_died(lake)
         create(lake.storage, lake.key)
+        lake.follow_subjects()  # what is added to an older state of the key store could bring back who was erased
         before = decisions(lake)
         made = make(before)
         found = standings(before)
