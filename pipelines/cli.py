@@ -120,12 +120,16 @@ def run(
     """
     from app.settings import read_settings
     from models import champions
-    from pipelines import executor, plan, report, session
+    from pipelines import executor, plan, report, segments, session
     from pipelines.run import run as execute
     from pipelines.score import score
 
     options = storage_options(storage_option)
-    sources = plan.source_files(landing, zone or [], options, amounts or [])
+    places = segments.places_with_files(storage_at(lake, storage_option), landing)
+    if not places:
+        typer.echo("Nothing waits in the service's journal.")
+        return
+    sources = plan.source_files(places, zone or [], options, amounts or [])
     settings = read_settings()
     report.warn_if_lake_is_in_a_job(lake, errors)
     storage = storage_at(lake, storage_option)

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import unquote
 
 from app.errors import KeyStoreError
 from app.lake import layout, segments
 from app.lake.lake import Lake
+from app.lake.storage import Storage
 from pipelines.work import Ingested, SourceFile
 
 
@@ -23,6 +25,19 @@ def prepared(lake: Lake, sources: Sequence[SourceFile]) -> list[SourceFile]:
             continue
         found.append(replace(file, segment=_key(lake, file)) if file.path.endswith(segments.ENDING) else file)
     return found
+
+
+def places_with_files(lake: Storage, places: Sequence[str]) -> list[str]:
+    """The places without the lake's own journal where nothing waits in it: of a sealed lake what was loaded is gone from there."""
+    if not lake.is_local:
+        return list(places)
+    own = lake.local_path(layout.JOURNALLED).resolve()
+    return [place for place in places if Path(place.removeprefix("file://")).resolve() != own or _waits(own)]
+
+
+def _waits(folder: Path) -> bool:
+    """Whether a folder has a file to load; what is being written has a name that begins with a line."""
+    return folder.is_dir() and any(not path.name.startswith(("_", ".")) for path in folder.iterdir())
 
 
 def _key(lake: Lake, file: SourceFile) -> segments.SegmentKey | None:
