@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 LINE := --------------------------------------------------------------------------------
 
-.PHONY: help demo test test-unit check bench bench-validation bench-features bench-hubs bench-models bench-serve bench-soak bench-audit lock clean
+.PHONY: help demo test test-unit check bench bench-validation bench-features bench-hubs bench-models bench-serve bench-soak bench-audit bench-sealed lock clean
 
 help:  ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -74,6 +74,9 @@ bench-soak: $(BENCH_READY)  ## 70 % of the scoring endpoint's highest rate for t
 
 bench-audit: $(READY)  ## Entries a second that the audit trail takes and verifies, in Delta and in PostgreSQL
 	$(BIN)/python -m tests.bench.audit
+
+bench-sealed: $(READY)  ## What it costs to load into a sealed lake, beside a plain one
+	$(BIN)/python -m tests.bench.sealed
 
 lock:  ## Resolve the dependencies anew into the lock files; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
