@@ -24,19 +24,8 @@ _ROWS, _ROUNDS = 1_500_000, 3
 
 def _load(folder: Path, lake: Path, landing: str) -> tuple[float, float]:
     begun = perf_counter()
-    words = [
-        sys.executable,
-        "-m",
-        "pipelines",
-        "run",
-        str(folder / landing),
-        "--lake",
-        str(lake),
-        "--zone",
-        "branch-*=Europe/London",
-        "--json",
-    ]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    words = ["run", str(folder / landing), "--lake", str(lake), "--zone", "branch-*=Europe/London", "--json"]
+    done = subprocess.run([sys.executable, "-m", "pipelines", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
     return sum(json.loads(done.stdout)["seconds"].values()), perf_counter() - begun

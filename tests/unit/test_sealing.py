@@ -17,8 +17,8 @@ VALUES = st.lists(st.tuples(st.none() | st.text(max_size=90), st.integers(0, 4),
 
 
 def sealed_of(values: pa.Array, own: list[int], other: list[int]) -> pa.Array:
-    places = (np.array(side, dtype=np.int64) for side in (own, other))
-    return seal(values, *places, REGISTER.tokens, REGISTER.secrets, secrets.token_bytes(sealing.NONCE_PREFIX))
+    first, second = (np.array(side, dtype=np.int64) for side in (own, other))
+    return seal(values, first, second, REGISTER.tokens, REGISTER.secrets, secrets.token_bytes(sealing.NONCE_PREFIX))
 
 
 @pytest.mark.parametrize("of", [pa.string(), pa.binary()])
