@@ -83,9 +83,9 @@ def show(
     """Show a record as it came, why it was not accepted, which rules would mend it, and what was decided so far."""
     from app.compliance.audit import Action
     from app.review import desk
+    from app.review.seen import record_seen
     from pipelines import report
     from pipelines.audit import audited
-    from pipelines.seen_records import record_seen
 
     opened = lake_at(lake, storage_option)
     with audited(opened, Action.VIEW, f"record {item}") as act:

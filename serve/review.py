@@ -20,10 +20,12 @@ from app.compliance.corrections import Decision, State
 from app.contracts.landing import NAMES
 from app.contracts.reasons import CODES
 from app.errors import LakeBusy, LeofricError, ReviewRefused, UnknownRecord, UsageError
+from app.lake.access import service
 from app.lake.lake import Lake
 from app.review import corrections, desk
 from app.review.corrections import Chosen, Decider
 from app.review.quarantine import filter_of
+from app.review.seen import record_seen
 from app.validation.fixes import RULES
 from serve.access import INSECURE_LOCAL, Client
 from serve.audit import audited
@@ -126,7 +128,12 @@ class Reviews:
     async def shown(self, item: str) -> bytes:
         """All that is known of one record."""
         _check(ITEM_PARAMETER["schema"], item, "item")
-        return orjson.dumps(await self._do(lambda: self._named([desk.shown(self._lake, item, self._clock())])[0]))
+
+        def work() -> dict[str, Any]:
+            found = record_seen(desk.shown(self._lake, item, self._clock()), service(self._lake))
+            return self._named([found])[0]
+
+        return orjson.dumps(await self._do(work))
 
     async def propose(self, body: bytes, client: Client) -> bytes:
         """Propose a correction, or what a rule makes of all open records that fit."""

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from app.compliance.masking import Treatment, treated
+from app.compliance.restriction import IBAN, PAIRS, Restricted
 from app.compliance.restriction import NOBODY as NO_RESTRICTION
-from app.compliance.restriction import Restricted
 from app.compliance.roles import Action, Role
 from app.contracts.table import Classification, TableContract
 from app.errors import AccessDenied, AccessRefused, UsageError
@@ -247,8 +247,8 @@ class Clearance:
         if not self.restricted:
             return False
         named = {name: value for name, value in row.items() if value is None or isinstance(value, str | int)}
-        texts = {name: pa.array([value], None if value is not None else pa.string()) for name, value in named.items()}
-        return bool(self.restricted.rows(pa.table(texts), self.key)[0])
+        every = [named] if self.register is None else [named, {**named, **_tokens(named, self.register)}]
+        return any(bool(self.restricted.rows(_one_row(one), self.key)[0]) for one in every)
 
     def of(self, table: pa.Table, contract: TableContract) -> pa.Table:
         """Rows of a table, some of its columns or all, as they may be seen; UsageError for a column that the contract has not.
@@ -275,6 +275,18 @@ class Clearance:
         if unknown:
             raise UsageError(f"{contract.path} has no column {min(unknown)}: its class is not known, so it can be shown to nobody")
         return list(self.of(pa.Table.from_pylist([dict(row) for row in rows], schema), contract).to_pylist())
+
+
+def _one_row(named: Mapping[str, Any]) -> pa.Table:
+    return pa.table({name: pa.array([value], None if value is not None else pa.string()) for name, value in named.items()})
+
+
+def _tokens(row: Mapping[str, Any], register: "Register") -> dict[str, str]:
+    """The numbers of a row that was opened, as its table has them."""
+    sought = {number: f"{re.sub('[ -]', '', str(row.get(code)))}-{row.get(number)}" for code, number in PAIRS if row.get(number)}
+    sought |= {IBAN: str(row[IBAN]).replace(" ", "")} if row.get(IBAN) else {}
+    places = register.find(pa.array(list(sought.values()), pa.string()))
+    return {name: register.written[int(place)].as_py() for name, place in zip(sought, places, strict=True) if place >= 0}
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from app.contracts.table import Classification, TableContract
 
 Mask = npt.NDArray[np.bool_]
 
-_PAIRS: Final = (("sort_code", "account_number"), ("counterparty_sort_code", "counterparty_account"))
+PAIRS: Final = (("sort_code", "account_number"), ("counterparty_sort_code", "counterparty_account"))
 _PARTIES: Final = ("payer", "payee", "account")
-_IBAN: Final = "counterparty_iban"
+IBAN: Final = "counterparty_iban"
 _PLACE: Final = ("source_sha256", "record_number")
 _PERSONAL: Final = (Classification.PERSONAL, Classification.SPECIAL_CATEGORY)
-_NUMBERS: Final = frozenset({number for _, number in _PAIRS} | {*_PARTIES, _IBAN})
+_NUMBERS: Final = frozenset({number for _, number in PAIRS} | {*_PARTIES, IBAN})
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Restricted:
 
     def needs(self, contract: TableContract) -> tuple[str, ...]:
         """The columns that say whose a row is."""
-        names = {name for pair in _PAIRS for name in pair} | {*_PARTIES, _IBAN, *_PLACE}
+        names = {name for pair in PAIRS for name in pair} | {*_PARTIES, IBAN, *_PLACE}
         return tuple(name for name in contract.schema.names if name in names)
 
     def rows(self, table: pa.Table, key: bytes) -> Mask:
@@ -69,13 +69,13 @@ class Restricted:
         """By column of numbers, the rows whose value is a restricted person's; and the rows of records that are."""
         names, own_key = set(table.column_names), token_key(key)
         hidden = {name: self._are(table[name], own_key) for name in _PARTIES if name in names}
-        for code, number in _PAIRS:
+        for code, number in PAIRS:
             if {code, number} <= names:
                 plain = pc.replace_substring_regex(table[code], "[ -]", "")
                 hidden[number] = self._are(pc.binary_join_element_wise(plain, table[number], "-"), own_key)
-        if _IBAN in names:
-            mask = self._are(pc.replace_substring(table[_IBAN], " ", ""), own_key)
-            hidden[_IBAN] = mask | hidden.get("counterparty_account", mask)
+        if IBAN in names:
+            mask = self._are(pc.replace_substring(table[IBAN], " ", ""), own_key)
+            hidden[IBAN] = mask | hidden.get("counterparty_account", mask)
         placed = np.zeros(table.num_rows, np.bool_)
         if self.records and set(_PLACE) <= names:
             places = zip(table[_PLACE[0]].to_pylist(), table[_PLACE[1]].to_pylist(), strict=True)

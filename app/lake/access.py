@@ -4,7 +4,7 @@ Two people who decide at once cannot both get a number: one is told, and looks a
 gets in than somebody whose role was taken away.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.compliance import audit
 from app.compliance.access import (
+    EVERYTHING,
     NOBODY,
     AccessDecision,
     Change,
@@ -24,6 +25,7 @@ from app.compliance.access import (
     sentence_of,
 )
 from app.compliance.audit import Event, Result, Who
+from app.compliance.masking import Treatment
 from app.compliance.roles import Action, Role
 from app.contracts.table import Classification
 from app.errors import AccessDenied, AccessRefused, LakeDamaged
@@ -98,7 +100,16 @@ def entry_of(denial: Denial, who: Who, at: datetime) -> Event:
 
 def clearance(lake: Lake, person: str) -> Clearance:
     """What the person sees of the lake: as the roles allow, and nothing of people whose data is restricted."""
-    seen = Clearance(grants(lake.storage).seen_by(person), lake.key, erasures.restricted(lake.storage))
+    return _seen(lake, grants(lake.storage).seen_by(person))
+
+
+def service(lake: Lake) -> Clearance:
+    """What a service sees of the lake for whom its own keys let in: everything but people whose data is restricted."""
+    return _seen(lake, EVERYTHING)
+
+
+def _seen(lake: Lake, treatments: Mapping[Classification, Treatment]) -> Clearance:
+    seen = Clearance(treatments, lake.key, erasures.restricted(lake.storage))
     if lake.subjects is None or not seen.is_clear(Classification.PERSONAL):
         return seen
     return replace(seen, register=lake.subjects.register)

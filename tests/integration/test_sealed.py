@@ -204,6 +204,13 @@ def test_a_legal_hold_keeps_a_key_from_being_destroyed(old: Path) -> None:
     said = json.loads(leofric("subject", "erase", "990001-11111111", "--lake", lake, "--why", "asked", "--yes", "--json").stdout)
     assert said["decision"]["outcome"] != "erase", said
     assert opened(old / "lake").subjects.token("990001-11111111") is not None  # type: ignore[union-attr]
+    item = str(next(iter(items_of(old / "lake").values())))
+    shown = leofric("quarantine", "show", item, "--lake", lake, "--json").stdout
+    seen = leofric("query", "select account_number, description from silver_transactions", "--lake", lake).stdout
+    for answer in (shown, seen):
+        assert "11111111" not in answer, "who is restricted is shown to nobody"
+        assert "****" in answer
+    assert "33333333" in leofric("query", "select counterparty_account from silver_transactions", "--lake", lake).stdout
 
 
 def test_relationships_count_in_a_sealed_lake_and_name_nobody_there(old: Path) -> None:

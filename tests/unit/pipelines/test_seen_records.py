@@ -9,8 +9,9 @@ from app.compliance.masking import STARS, token, token_key
 from app.compliance.roles import Role
 from app.contracts.lake import SILVER
 from app.errors import UsageError
+from app.review.seen import record_seen
 from pipelines.backtest import as_seen
-from pipelines.seen_records import record_seen, way_seen
+from pipelines.seen_records import way_seen
 
 KEY = bytes(range(16))
 ANALYST, AUDITOR = (Clearance(visible({role}), KEY) for role in (Role.ANALYST, Role.AUDITOR))
